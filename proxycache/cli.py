@@ -1,0 +1,27 @@
+"""The C{proxycache} command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from proxycache.config import configure, read_file
+from proxycache.errors import ConfigurationError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="proxycache", description="Tools beside 'twistd proxycache'.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser("check-config", help="check a configuration file")
+    check.add_argument("file", type=Path)
+    chosen = parser.parse_args(arguments)
+    try:
+        configure(str(chosen.file), read_file(chosen.file))
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{chosen.file}: ok")
+    return 0

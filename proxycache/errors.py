@@ -1,0 +1,131 @@
+"""Typed errors of the data path. What each becomes in HTTP is decided in one place, L{proxycache.web.answers}."""
+
+from __future__ import annotations
+
+
+class ProxycacheError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class ConfigurationError(ProxycacheError):
+    """A configuration that cannot be used: one line that names file, key and expectation."""
+
+
+class MalformedField(ProxycacheError):
+    """A header field whose value does not follow its grammar."""
+
+
+class UnsatisfiableRange(ProxycacheError):
+    """No range of the request overlaps the representation (RFC 9110, section 14.1.2)."""
+
+
+class BadTarget(ProxycacheError):
+    """A request target that cannot be mapped onto an origin without leaving its prefix."""
+
+
+class NoSuchOrigin(ProxycacheError):
+    """No configured origin has a prefix of the request's path."""
+
+
+class MetadataUnavailable(ProxycacheError):
+    """The database did not answer. C{cause} is the token that Cache-Status shows.
+
+    @ivar cause: for example C{database-unavailable}.
+    """
+
+    def __init__(self, cause: str, reason: str) -> None:
+        super().__init__(reason)
+        self.cause = cause
+
+
+class UnknownSchema(ProxycacheError):
+    """The database was written by a version that this one does not know."""
+
+
+class StorageError(ProxycacheError):
+    """A cache file could not do what was asked of it."""
+
+
+class CacheReadFailed(StorageError):
+    """Bytes that the database vouches for cannot be had from the cache file.
+
+    @ivar chunk: index of the chunk that has to be fetched again.
+    @ivar lost_from: where the file is missing or cut short, the first byte that is gone with all after it.
+    """
+
+    def __init__(self, chunk: int, reason: str, lost_from: int | None = None) -> None:
+        super().__init__(f"chunk {chunk}: {reason}")
+        self.chunk = chunk
+        self.lost_from = lost_from
+
+
+class DamagedChunk(CacheReadFailed):
+    """The bytes are there and are not those that were recorded: short, or of another checksum."""
+
+
+class CacheWriteFailed(StorageError):
+    """Bytes could not be written; they exist in memory only."""
+
+
+class OriginError(ProxycacheError):
+    """The origin did not give what was asked.
+
+    @ivar retry_after: seconds after which another try makes sense, where the origin said so.
+    """
+
+    retry_after: float | None = None
+
+
+class OriginUnreachable(OriginError):
+    """No connection, or one that ended before a complete header section."""
+
+
+class OriginTimeout(OriginError):
+    """No progress within the deadline: connecting, first byte, or between two bytes."""
+
+
+class OriginStatus(OriginError):
+    """The origin answered with a status that carries no bytes of the object.
+
+    @ivar status: the status code, 100 to 599.
+    """
+
+    def __init__(self, status: int, retry_after: float | None = None) -> None:
+        super().__init__(f"origin answered {status}")
+        self.status = status
+        self.retry_after = retry_after
+
+
+class InvalidAnswer(OriginError):
+    """An answer that contradicts the request or itself; none of its bytes may be used."""
+
+
+class BodyBroken(OriginError):
+    """The body ended before its declared end, or the connection failed in the middle of it."""
+
+
+class UnframedEnd(BodyBroken):
+    """The body ended with the connection, which alone delimited it: nothing tells whether it is complete."""
+
+
+class OriginBusy(OriginError):
+    """No connection to the origin became free in time."""
+
+
+class FillPreempted(OriginError):
+    """A more urgent request took the connection."""
+
+
+class ObjectChanged(ProxycacheError):
+    """The origin no longer serves the version that this response began with."""
+
+
+class NoMetadata(ProxycacheError):
+    """The entry lacks what is needed to serve it from the cache.
+
+    @ivar cause: token for Cache-Status.
+    """
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause

@@ -1,0 +1,479 @@
+"""The chunk manager: which generation answers a key, and the one request to the origin by which it is made or renewed.
+
+The first request for an unknown object is itself the probe: the client's range goes out at once, and the answer's
+fields make the entry. Whoever asks for the same bytes meanwhile waits for that answer.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+
+from attrs import define, evolve, field, frozen
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from proxycache.interfaces import (
+    ICacheFiles,
+    IChunkManager,
+    IOriginResponse,
+    OriginRequest,
+    Priority,
+)
+from proxycache.log import make_logger
+from proxycache.policy.answers import BodyExtent, body_extent
+from proxycache.policy.byterange import RangeSpec, format_range
+from proxycache.policy.chunking import Chunking
+from proxycache.policy.entry import Representation
+from proxycache.policy.eviction import ChunkName
+from proxycache.policy.fields import Fields
+from proxycache.policy.origins import ObjectTarget
+from proxycache.policy.readahead import FIRST_WINDOW, NEAR
+from proxycache.policy.storing import refusal, storable_fields, variant_matches, variant_of
+from proxycache.policy.validators import strong_validator
+
+from .generation import Generation, Surroundings
+
+MAX_IDLE = 512
+"""Generations without a reader that stay in memory, their files open."""
+
+MAX_VARIANTS = 16
+"""Variants of one key in memory; the least recently used goes first."""
+
+USED_SECONDS = 60.0
+"""Between two notes in the database that a generation is in use."""
+
+
+@frozen
+class Obtained:
+    """A generation answers. C{collapsed}: another client's request brought it. C{status}: what the origin said."""
+
+    generation: Generation
+    status: int
+    collapsed: bool = False
+
+
+@frozen
+class Relayed:
+    """An answer that is not stored: its body is the caller's to deliver.
+
+    @ivar response: None where it belongs to another client; then the caller asks for itself.
+    @ivar cause: token for Cache-Status.
+    """
+
+    response: IOriginResponse | None
+    cause: str
+
+
+Answer = Obtained | Relayed
+
+
+@define(eq=False)
+class _Probe:
+    """The request under way for a key.
+
+    @ivar start: first byte it asked for; None for a suffix.
+    @ivar waiting: who waits for the answer, the one who asked first to begin with, each with its own fields.
+    """
+
+    key: bytes
+    start: int | None
+    head: bool
+    waiting: list[tuple[Fields, Deferred[Answer]]] = field(factory=list)
+
+    def join(self, request: Fields) -> Deferred[Answer]:
+        """Wait for the answer; cancelling leaves the others alone."""
+        waiter: Deferred[Answer] = Deferred(lambda _: None)
+        self.waiting.append((request, waiter))
+        return waiter
+
+
+@implementer(IChunkManager)
+class ChunkManager:
+    """See L{IChunkManager}.
+
+    @param now: wall clock, seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        around: Callable[[ChunkManager], Surroundings],
+        files: ICacheFiles,
+        chunk_size: int,
+        now: Callable[[], float],
+    ) -> None:
+        self._around = around(self)
+        self._files = files
+        self._chunk_size = chunk_size
+        self._now = now
+        self._variants: dict[bytes, list[Generation]] = {}
+        self._by_id: dict[str, Generation] = {}
+        self._idle: OrderedDict[str, Generation] = OrderedDict()
+        self._loading: dict[bytes, list[Deferred[None]]] = {}
+        self._probes: dict[bytes, list[_Probe]] = {}
+        self._noted: dict[str, float] = {}
+        self._log = make_logger()
+
+    # Looking up
+
+    def lookup(self, target: ObjectTarget, request: Fields) -> Deferred[Generation | None]:
+        """The generation that answers C{request}, fresh or stale, or None.
+
+        Without a query where it is in memory; several lookups of one key make one query.
+
+        @return: fails with L{MetadataUnavailable}.
+        """
+        if target.key in self._variants or target.key in self._probes:
+            return succeed(self._match(target, request))
+        done: Deferred[None] = Deferred()
+        waiting = self._loading.get(target.key)
+        if waiting is not None:
+            waiting.append(done)
+        else:
+            self._loading[target.key] = [done]
+            self._around.metadata.load(target.key).addCallback(self._loaded, target).addBoth(self._tell, target.key)
+        return done.addCallback(lambda _: self._match(target, request))
+
+    def _loaded(self, found: list[object], target: ObjectTarget) -> None:
+        if target.key in self._variants:
+            return
+        for stored in found:
+            self._remember(
+                Generation(
+                    stored.representation,
+                    self._files.open(stored.representation.id),
+                    stored.chunks,
+                    self._around,
+                    target.origin.trust_length,
+                )
+            )
+
+    def _tell(self, result: object, key: bytes) -> None:
+        for waiting in self._loading.pop(key):
+            if not waiting.called:
+                waiting.callback(None) if not isinstance(result, Failure) else waiting.errback(result)
+
+    def _match(self, target: ObjectTarget, request: Fields) -> Generation | None:
+        for generation in self._variants.get(target.key, ()):
+            if variant_matches(generation.representation.vary, request):
+                self._use(generation, target)
+                return generation
+        return None
+
+    def _use(self, generation: Generation, target: ObjectTarget) -> None:
+        """Keep the freshest URL, and note the use."""
+        now = self._now()
+        if now - self._noted.get(generation.id, 0.0) >= USED_SECONDS:
+            self._noted[generation.id] = now
+            self._around.metadata.used(generation.id, now)
+        if generation.representation.source_url != target.source_url:
+            generation.renew(evolve(generation.representation, source_url=target.source_url))
+        if not generation.busy:
+            self._idle.pop(generation.id, None)
+            self._idle[generation.id] = generation
+            self._drop_idle()
+
+    # Asking the origin
+
+    def obtain(
+        self,
+        target: ObjectTarget,
+        request: OriginRequest,
+        asked: RangeSpec | None,
+        stale: Generation | None = None,
+        head: bool = False,
+    ) -> Deferred[Answer]:
+        """Make or renew the entry by asking the origin, once for all who ask meanwhile.
+
+        @param request: the request to send, without a range.
+        @param asked: the range the client asked for, None for the whole.
+        @param stale: the generation to revalidate, None where there is none.
+        @param head: only the fields matter; the body is dropped.
+        @return: fails with an L{OriginError}. Cancelling leaves others alone.
+        """
+        start = 0 if asked is None else asked.first
+        for probe in self._probes.get(target.key, ()):
+            near = start is not None and probe.start is not None and 0 <= start - probe.start <= NEAR
+            if (near or stale is not None) and (head or not probe.head):
+                return probe.join(request.fields)
+        probe = _Probe(target.key, start, head)
+        first = probe.join(request.fields)
+        self._probes.setdefault(target.key, []).append(probe)
+        sent = self._probe_request(request, asked, stale, head)
+        pending = self._around.origin.fetch(sent, Priority.CRITICAL)
+        pending.addCallback(self._answered, target, sent, stale, head)
+        pending.addBoth(self._settle, probe)
+        return first
+
+    def _probe_request(
+        self, request: OriginRequest, asked: RangeSpec | None, stale: Generation | None, head: bool
+    ) -> OriginRequest:
+        """The client's range, stretched to whole chunks where it has an end, and cut to the first window where not."""
+        fields = request.fields
+        if asked is not None and asked.first is not None and not head:
+            chunking = Chunking(self._chunk_size)
+            limit = chunking.start(chunking.index(asked.first)) + max(FIRST_WINDOW, self._chunk_size)
+            if asked.last is not None:
+                limit = min(limit, chunking.ceil(asked.last + 1, None))
+            asked = RangeSpec(asked.first, limit - 1)
+        if asked is not None:
+            value = b"bytes=-%d" % (asked.last or 0)
+            if asked.first is not None:
+                value = format_range(asked.first, None if asked.last is None else asked.last + 1)
+            fields = fields.adding((b"Range", value))
+        if stale is not None:
+            stored = stale.representation.fields
+            tag, modified = stored.first(b"etag"), stored.first(b"last-modified")
+            if tag is not None:
+                fields = fields.adding((b"If-None-Match", tag))
+            if modified is not None:
+                fields = fields.adding((b"If-Modified-Since", modified))
+        return evolve(request, fields=fields, asked=asked)
+
+    def _settle(self, result: Answer | Failure, probe: _Probe) -> None:
+        probes = self._probes[probe.key]
+        probes.remove(probe)
+        if not probes:
+            del self._probes[probe.key]
+        unclaimed = True
+        for number, (request, waiter) in enumerate(probe.waiting):
+            if waiter.called:
+                continue
+            if isinstance(result, Failure):
+                waiter.errback(result)
+            elif number == 0:
+                unclaimed = False
+                waiter.callback(result)
+            elif isinstance(result, Relayed):
+                waiter.callback(Relayed(None, result.cause))
+            elif variant_matches(result.generation.representation.vary, request):
+                waiter.callback(evolve(result, collapsed=True))
+            else:
+                waiter.callback(Relayed(None, "vary"))
+        if unclaimed and isinstance(result, Relayed) and result.response is not None:
+            result.response.abort()
+
+    def _answered(
+        self,
+        response: IOriginResponse,
+        target: ObjectTarget,
+        sent: OriginRequest,
+        stale: Generation | None,
+        head: bool,
+    ) -> Answer:
+        try:
+            if response.status == 304 and stale is not None:
+                response.abort()
+                return self._renewed(stale, response)
+            return self._founded(response, target, sent, stale, head)
+        except BaseException:
+            response.abort()
+            raise
+
+    def _founded(
+        self,
+        response: IOriginResponse,
+        target: ObjectTarget,
+        sent: OriginRequest,
+        stale: Generation | None,
+        head: bool,
+    ) -> Answer:
+        if response.status == 416 or (response.status >= 500 and stale is not None):
+            return Relayed(response, "status")
+        why_not = refusal(
+            response.status, sent.fields, response.fields, target.origin.default_ttl, response.response_time
+        )
+        if why_not is not None:
+            if stale is not None:
+                self.unusable(stale)
+            return Relayed(response, why_not)
+        if response.status in (200, 206):
+            extent = body_extent(response.status, response.fields, sent.asked, response.body_length)
+        else:
+            extent = BodyExtent(0, response.body_length, response.body_length)
+        if extent.length is None and response.status == 206:
+            return Relayed(response, "no-length")
+        generation = self._generation_of(response, extent, target, sent)
+        self._begin(generation, response, extent, sent.asked, head)
+        return Obtained(generation, response.status)
+
+    def _renewed(self, stale: Generation, response: IOriginResponse) -> Obtained:
+        """RFC 9111, section 4.3.4: the stored fields are updated by those of the 304."""
+        renewed = storable_fields(response.fields).without({b"content-length", b"content-encoding", b"content-type"})
+        stale.renew(
+            evolve(
+                stale.representation,
+                fields=stale.representation.fields.updated(renewed),
+                request_time=response.request_time,
+                response_time=response.response_time,
+            )
+        )
+        return Obtained(stale, 304)
+
+    def _generation_of(
+        self, response: IOriginResponse, extent: BodyExtent, target: ObjectTarget, sent: OriginRequest
+    ) -> Generation:
+        """The generation of the version that a response tells of: one we have, renewed, or a new one."""
+        partial = response.status == 206
+        representation = Representation(
+            id=uuid.uuid4().hex,
+            key=target.key,
+            origin=target.origin.name,
+            source_url=target.source_url,
+            status=200 if partial else response.status,
+            fields=storable_fields(response.fields).without({b"content-length"}),
+            length=extent.length,
+            validator=strong_validator(response.fields, response.response_time),
+            request_time=response.request_time,
+            response_time=response.response_time,
+            vary=variant_of(response.fields, sent.fields),
+            rangeless=sent.asked is not None and response.status == 200,
+            chunk_size=self._chunk_size,
+        )
+        same = self._same_version(representation)
+        if same is not None:
+            same.renew(
+                evolve(
+                    representation,
+                    id=same.id,
+                    rangeless=same.representation.rangeless or representation.rangeless,
+                    chunk_size=same.representation.chunk_size,
+                )
+            )
+            return same
+        generation = Generation(
+            representation, self._files.open(representation.id), {}, self._around, target.origin.trust_length
+        )
+        self._replace(generation)
+        self._around.metadata.save(representation)
+        return generation
+
+    def _begin(
+        self,
+        generation: Generation,
+        response: IOriginResponse,
+        extent: BodyExtent,
+        asked: RangeSpec | None,
+        head: bool,
+    ) -> None:
+        """Let the body land, unless others bring it, or nobody wants it."""
+        wanted = extent.start if asked is None or asked.first is None else asked.first
+        covered = generation.reach(wanted, wanted + 1, coming=True) > wanted
+        if covered or head or extent.length == 0:
+            response.abort()
+            return
+        partial = response.status == 206
+        stop = asked.last + 1 if partial and asked is not None and asked.first is not None and asked.last else None
+        generation.adopt(response, extent, stop, allowance=None if partial else wanted + FIRST_WINDOW)
+
+    def _same_version(self, representation: Representation) -> Generation | None:
+        """The generation that the bytes of a new response may be put beside."""
+        for generation in self._variants.get(representation.key, ()):
+            known = generation.representation
+            if known.vary == representation.vary and (
+                representation.validator is not None
+                and known.validator == representation.validator
+                and known.length == representation.length
+                and known.status == representation.status
+            ):
+                return generation
+        return None
+
+    # The index
+
+    def _remember(self, generation: Generation) -> None:
+        self._variants.setdefault(generation.representation.key, []).insert(0, generation)
+        self._by_id[generation.id] = generation
+
+    def _replace(self, generation: Generation) -> None:
+        """A new generation takes the place of the one of its variant, which serves out its readers."""
+        key, vary = generation.representation.key, generation.representation.vary
+        for old in list(self._variants.get(key, ())):
+            if old.representation.vary == vary:
+                self._forget(old)
+        self._remember(generation)
+        for old in self._variants[key][MAX_VARIANTS:]:
+            self.unusable(old)
+
+    def _forget(self, generation: Generation) -> None:
+        """Out of the index. Its readers keep it; its file goes with the last of them."""
+        variants = self._variants.get(generation.representation.key, [])
+        if generation in variants:
+            variants.remove(generation)
+            if not variants:
+                del self._variants[generation.representation.key]
+        self._idle.pop(generation.id, None)
+        self._noted.pop(generation.id, None)
+        if not generation.busy:
+            self._end(generation)
+
+    def unusable(self, generation: Generation) -> None:
+        """The next request asks the origin."""
+        if generation in self._variants.get(generation.representation.key, ()):
+            self._around.metadata.remove(generation.id)
+            self._forget(generation)
+
+    def _end(self, generation: Generation) -> None:
+        self._by_id.pop(generation.id, None)
+        generation.discard()
+
+    def idle(self, generation: Generation) -> None:
+        """Nobody has read it for a while."""
+        if generation not in self._variants.get(generation.representation.key, ()):
+            self._end(generation)
+            return
+        self._idle[generation.id] = generation
+        self._idle.move_to_end(generation.id)
+        self._drop_idle()
+
+    def _drop_idle(self) -> None:
+        """Only memory is given back: the database knows it all."""
+        while len(self._idle) > MAX_IDLE:
+            _, oldest = self._idle.popitem(last=False)
+            if oldest.busy:
+                continue
+            oldest.close_file()
+            variants = self._variants.get(oldest.representation.key, [])
+            if len(variants) == 1 and oldest in variants and self._around.metadata.state() is None:
+                del self._variants[oldest.representation.key]
+                self._by_id.pop(oldest.id, None)
+                self._noted.pop(oldest.id, None)
+
+    # Eviction, repair, end
+
+    def in_use(self, name: ChunkName) -> bool:
+        """Whether a chunk has a reader."""
+        generation = self._by_id.get(name[0])
+        return generation is not None and generation.uses(name[1])
+
+    def evict(self, name: ChunkName) -> None:
+        """Drop a chunk, of a generation in memory or not."""
+        id, chunk = name
+        generation = self._by_id.get(id)
+        if generation is not None:
+            generation.evict(chunk)
+            return
+        self._around.metadata.forget_chunks(id, [chunk])
+        self._files.open(id).punch(chunk * self._chunk_size, (chunk + 1) * self._chunk_size)
+
+    def save_all(self) -> None:
+        """Record everything in memory again: the database was made anew."""
+        for generation in self._by_id.values():
+            if generation.stored:
+                generation.renew(generation.representation)
+                for chunk, checksum in generation.present.items():
+                    start = generation.chunking.start(chunk)
+                    size = generation.chunking.stop(chunk, generation.length) - start
+                    self._around.metadata.record_chunk(generation.id, chunk, checksum, size)
+
+    def known_ids(self) -> set[str]:
+        """Generations in memory, also those that only serve out their readers."""
+        return set(self._by_id)
+
+    def stop(self) -> None:
+        """Stop all fetching."""
+        for generation in list(self._by_id.values()):
+            generation.quiet()
+            generation.close_file()

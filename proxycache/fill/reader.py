@@ -1,0 +1,99 @@
+"""A reader: one client's way through a generation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+
+from proxycache.interfaces import OriginRequest, Priority
+from proxycache.policy.readahead import Window, sequential_extension
+
+if TYPE_CHECKING:
+    from .generation import Generation
+
+
+class Reader:
+    """One client's way through a generation.
+
+    @ivar position: next byte to read.
+    @ivar stop: one past the last byte wanted; None: to the end.
+    @ivar source: where the last bytes came from: C{cache} or C{fill}.
+    """
+
+    def __init__(
+        self,
+        generation: Generation,
+        start: int,
+        stop: int | None,
+        request: OriginRequest,
+        priority: Priority,
+        streak: int,
+    ) -> None:
+        self.generation = generation
+        self.position = start
+        self.stop = stop
+        self.request = request
+        self.priority = priority
+        self.streak = streak
+        self.window = Window()
+        self.source = "cache"
+        self.last_chunk = -1
+        self._waiter: Deferred[None] | None = None
+        self._consumed = 0
+
+    @property
+    def at_end(self) -> bool:
+        """Whether everything wanted was read."""
+        stop = self.generation.length if self.stop is None else self.stop
+        return stop is not None and self.position >= stop
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it waits for its next byte."""
+        return self._waiter is not None
+
+    def limit(self, position: int) -> int:
+        """C{position}, but no farther than what is wanted."""
+        return position if self.stop is None else min(position, self.stop)
+
+    def ahead(self) -> int:
+        """How far to fetch: the window, and beyond what is wanted where earlier requests went on."""
+        wanted = self.generation.length if self.stop is None else self.stop
+        if wanted is not None and self.streak:
+            wanted += sequential_extension(self.streak, self.generation.chunking.size)
+            if self.generation.length is not None:
+                wanted = min(wanted, self.generation.length)
+        return self.window.stop(self.position, wanted)
+
+    def take(self, most: int) -> bytes | Deferred[bytes] | None:
+        """At most C{most} bytes at the cursor; None where there are none yet. Move with L{moved} once they are used.
+
+        @raise CacheReadFailed: at once or by the Deferred.
+        """
+        return self.generation.take(self, most)
+
+    def moved(self, count: int) -> None:
+        """C{count} bytes were used."""
+        self.position += count
+        self._consumed += count
+        if self._consumed >= self.window.size:
+            self._consumed = 0
+            self.window = self.window.grown()
+        self.generation.advanced(self)
+
+    def wait(self) -> Deferred[None]:
+        """Wait for the byte at the cursor, or for the end. Fails with what keeps it away."""
+        waiter = self._waiter = self.generation.wait(self)
+
+        def over(result: object) -> object:
+            self._waiter = None
+            return result
+
+        return waiter.addBoth(over)
+
+    def close(self) -> None:
+        """Leave."""
+        if self._waiter is not None:
+            self._waiter.cancel()
+        self.generation.closed(self)

@@ -1,0 +1,199 @@
+"""What the layers ask of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from proxycache.policy.byterange import RangeSpec
+from proxycache.policy.entry import Representation, StoredRepresentation
+from proxycache.policy.fields import Fields
+from proxycache.policy.origins import ObjectTarget, OriginPolicy
+from proxycache.policy.retrying import MAX_ATTEMPTS
+
+
+class Priority(IntEnum):
+    """Order in which requests to an origin get a connection; the lowest number first."""
+
+    CRITICAL = 0
+    """A client waits for this byte."""
+    HIGH = 1
+    """Read-ahead of a playing client; retries."""
+    MEDIUM = 2
+    """Asked for by warming."""
+    LOW = 3
+    """Completing what was begun."""
+
+
+@frozen
+class OriginRequest:
+    """A request to an origin.
+
+    @ivar url: absolute URL, sent byte for byte.
+    @ivar fields: request fields beside those the origin's configuration adds.
+    @ivar asked: the range that C{fields} asks for, None for the whole.
+    @ivar attempts: how often to try while nothing was received, at most L{MAX_ATTEMPTS}.
+    """
+
+    origin: OriginPolicy
+    url: bytes
+    method: str
+    fields: Fields
+    asked: RangeSpec | None = None
+    attempts: int = MAX_ATTEMPTS
+
+
+class IBodyReceiver(Interface):
+    """Takes the body of an origin's response."""
+
+    def received(data: bytes) -> None:
+        """The next bytes. May call the response's C{pause} or C{abort}."""
+
+    def ended(error: Exception | None) -> None:
+        """No more bytes: None where the framing says that the body is complete.
+
+        Called once, and not after C{abort}.
+        """
+
+
+class IOriginResponse(Interface):
+    """A final response whose body has not been read yet. It holds a connection until its body ends or C{abort}."""
+
+    status = Attribute("the status code")
+    fields = Attribute("the fields as they came, nothing decoded")
+    body_length = Attribute("declared length of the body, None where unknown")
+    request_time = Attribute("seconds since the epoch")
+    response_time = Attribute("seconds since the epoch")
+
+    def deliver(receiver: IBodyReceiver) -> None:
+        """Begin to deliver the body."""
+
+    def pause() -> None:
+        """Stop reading from the connection. The idle deadline stops with it."""
+
+    def resume() -> None:
+        """Read on."""
+
+    def abort() -> None:
+        """Drop the body and the connection. Idempotent; C{ended} is not called."""
+
+    def reprioritise(priority: Priority) -> None:
+        """Change how easily a more urgent request may take this connection."""
+
+
+class IOrigin(Interface):
+    """Requests to origins."""
+
+    def fetch(request: OriginRequest, priority: Priority) -> Deferred[IOriginResponse]:
+        """Send a request and wait for the head of its final response, redirects followed.
+
+        Cancelling gives up the connection, or the place in the queue.
+
+        @return: fires with the response; fails with an L{OriginError}.
+        """
+
+
+@frozen
+class ChunkSpan:
+    """Where a recorded chunk lies, and what its bytes must hash to.
+
+    @ivar start: its first byte.
+    @ivar stop: one past its last byte.
+    @ivar checksum: xxh3_64 of all of it, unsigned.
+    """
+
+    chunk: int
+    start: int
+    stop: int
+    checksum: int
+
+
+class ICacheFile(Interface):
+    """One generation's bytes: a sparse file."""
+
+    def read(span: ChunkSpan, start: int, stop: int) -> bytes | Deferred[bytes]:
+        """Bytes C{[start, stop)}, within one chunk, vouched for by its checksum.
+
+        At once where the pages are in memory, else through the disk's thread pool.
+
+        @raise CacheReadFailed: in either form: missing, short, damaged or unreadable.
+        """
+
+    def write(start: int, data: bytes | bytearray, length: int | None) -> Deferred[int]:
+        """Write a complete chunk whose first byte is C{start}; fires with its checksum.
+
+        The file is made C{length} bytes long, where that is known. Fails with L{CacheWriteFailed}.
+        """
+
+    def punch(start: int, stop: int) -> Deferred[None]:
+        """Give the space of C{[start, stop)} back. Never fails."""
+
+    def close() -> None:
+        """Close the descriptor; the next read or write opens it again."""
+
+    def unlink() -> Deferred[None]:
+        """Remove the file. Descriptors that are open keep the bytes. Never fails."""
+
+
+class ICacheFiles(Interface):
+    """The directory of cache files."""
+
+    def open(id: str) -> ICacheFile:
+        """The file of a generation; it need not exist yet."""
+
+    def usable() -> Deferred[str | None]:
+        """Whether files can be written: None, or the reason why not."""
+
+    def space() -> Deferred[tuple[int, int]]:
+        """Bytes of the file system, and bytes of it that are free to us."""
+
+    def list_ids() -> Deferred[list[str]]:
+        """The generations that have a file."""
+
+
+@frozen
+class ChunkUse:
+    """One recorded chunk, as the eviction order wants it at the start."""
+
+    id: str
+    chunk: int
+    size: int
+
+
+class IMetadataStore(Interface):
+    """The facts, across restarts."""
+
+    def load(key: bytes) -> Deferred[Sequence[StoredRepresentation]]:
+        """All variants stored under C{key}; fails with L{MetadataUnavailable}."""
+
+    def save(representation: Representation) -> None:
+        """Record or renew a generation, in place of another one of its key and variant. Batched; never fails."""
+
+    def record_chunk(id: str, chunk: int, checksum: int, size: int) -> None:
+        """Record a complete chunk. Batched; never fails."""
+
+    def forget_chunks(id: str, chunks: Sequence[int]) -> None:
+        """Forget chunks. Batched; never fails."""
+
+    def remove(id: str) -> None:
+        """Forget a generation and its chunks. Batched; never fails."""
+
+    def used(id: str, when: float) -> None:
+        """A generation was read, at C{when} seconds since the epoch. Batched; never fails."""
+
+    def chunk_uses() -> Deferred[list[ChunkUse]]:
+        """Every recorded chunk, the least recently used generation first; fails with L{MetadataUnavailable}."""
+
+    def state() -> str | None:
+        """None where the database answers, else the reason why not."""
+
+
+class IChunkManager(Interface):
+    """Answers one question: when can these bytes be read, or why not? See L{proxycache.fill.chunkmanager}."""
+
+    def lookup(target: ObjectTarget, request: Fields) -> Deferred[object]:
+        """The generation in force for a request, or None; fails with L{MetadataUnavailable}."""

@@ -1,0 +1,10 @@
+"""The one place that chooses txaio's framework. Import C{make_logger} from here."""
+
+from __future__ import annotations
+
+import txaio
+
+txaio.use_twisted()
+
+make_logger = txaio.make_logger
+"""Call it once per object; it names the logger for the calling class, and its lines go where twistd's do."""

@@ -1,0 +1,1 @@
+"""Speaking to origins: connections, deadlines, redirects, retries."""

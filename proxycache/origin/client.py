@@ -1,0 +1,253 @@
+"""Requests to origins through treq: one connection slot each, redirects by hand, retries with backoff."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import evolve, frozen
+from treq.client import HTTPClient
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import TimeoutError as ConnectTimeoutError
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+from twisted.web.client import HTTPConnectionPool
+from twisted.web.http_headers import Headers
+from zope.interface import implementer
+
+from proxycache.accounts import Accounts
+from proxycache.errors import FillPreempted, OriginBusy, OriginError, OriginTimeout, OriginUnreachable
+from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Priority
+from proxycache.log import make_logger
+from proxycache.policy.fields import Fields, parse_date, parse_delta_seconds
+from proxycache.policy.origins import MAX_REDIRECTS, REDIRECT_STATUSES, redirect_target, same_host
+from proxycache.policy.retrying import EXPIRED_STATUSES, RETRYABLE_STATUSES, retry_delay
+
+from .agent import ExactAgent, TargetAgent
+from .response import OriginResponse
+from .slots import Slot, Slots
+
+MAX_REDIRECT_BODY = 64 * 1024
+"""A redirect's body is read away up to here, in bytes; beyond, its connection is dropped."""
+
+MAX_HEADER_BYTES = 256 * 1024
+"""A larger header section is refused."""
+
+
+@frozen
+class Timeouts:
+    """Deadlines in seconds, each for progress, none for the whole."""
+
+    connect: float = 5.0
+    first_byte: float = 30.0
+    idle: float = 30.0
+    queue: float = 30.0
+
+
+def retry_after(fields: Fields, now: float) -> float | None:
+    """Seconds until Retry-After (RFC 9110, section 10.2.3), or None."""
+    value = fields.first(b"retry-after")
+    seconds = parse_delta_seconds(value)
+    if seconds is not None:
+        return float(seconds)
+    date = parse_date(value, now)
+    return None if date is None else max(0.0, date - now)
+
+
+class _Claim:
+    """One fetch's hold on its slot, from the queue to the end of the body."""
+
+    def __init__(self) -> None:
+        self.pending: Deferred[IOriginResponse] | None = None
+        self.response: OriginResponse | None = None
+        self.preempted = False
+
+    def preempt(self) -> None:
+        self.preempted = True
+        if self.response is not None:
+            self.response.preempt()
+        elif self.pending is not None:
+            self.pending.cancel()
+
+
+@implementer(IOrigin)
+class OriginClient:
+    """See L{IOrigin}.
+
+    @param now: wall clock, seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        pool: HTTPConnectionPool,
+        slots: Slots,
+        timeouts: Timeouts,
+        accounts: Accounts,
+        now: Callable[[], float],
+    ) -> None:
+        self._reactor = reactor
+        self._agent = TargetAgent(reactor, connectTimeout=timeouts.connect, pool=pool)
+        self._slots = slots
+        self._timeouts = timeouts
+        self._accounts = accounts
+        self._now = now
+        self._log = make_logger()
+        self._last_error: dict[str, str] = {}
+
+    def last_errors(self) -> dict[str, str]:
+        """For every origin whose last request failed, why."""
+        return dict(self._last_error)
+
+    def fetch(self, request: OriginRequest, priority: Priority) -> Deferred[IOriginResponse]:
+        """See L{IOrigin.fetch}."""
+        return Deferred.fromCoroutine(self._fetch(request, priority))
+
+    async def _fetch(self, request: OriginRequest, priority: Priority) -> IOriginResponse:
+        failures = 0
+        while True:
+            failures += 1
+            error: OriginError | None = None
+            response: OriginResponse | None = None
+            try:
+                response = await self._attempt(request, priority)
+            except (OriginUnreachable, OriginTimeout) as failed:
+                error = failed
+                self._accounts.origin_failures[type(failed).__name__] += 1
+                self._last_error[request.origin.name] = str(failed)
+            if response is not None and response.status not in RETRYABLE_STATUSES:
+                self._last_error.pop(request.origin.name, None)
+                return response
+            wanted = None if response is None else retry_after(response.fields, self._now())
+            delay = retry_delay(failures, wanted) if failures < request.attempts else None
+            if response is not None:
+                self._last_error[request.origin.name] = f"answered {response.status}"
+            if delay is None:
+                if response is not None:
+                    return response
+                assert error is not None
+                raise error
+            if response is not None:
+                response.abort()
+            self._accounts.retries += 1
+            self._log.info(
+                "retrying {url} in {delay:.1f} s: {why}",
+                url=request.url.decode("latin-1"),
+                delay=delay,
+                why=error or self._last_error[request.origin.name],
+            )
+            await deferLater(self._reactor, delay)
+
+    async def _attempt(self, request: OriginRequest, priority: Priority) -> OriginResponse:
+        claim = _Claim()
+        slot = await self._slot(request.origin.name, priority, claim)
+        try:
+            response = await self._follow(request, claim)
+            if sum(len(name) + len(value) for name, value in response.fields) > MAX_HEADER_BYTES:
+                response.abort()
+                raise OriginUnreachable("the origin's header section is too large")
+        except BaseException:
+            slot.release()
+            raise
+        response.hold(slot)
+        claim.response = response
+        return response
+
+    async def _slot(self, origin: str, priority: Priority, claim: _Claim) -> Slot:
+        granted = self._slots.acquire(origin, priority, claim.preempt)
+        if not granted.called:
+
+            def busy(value: object, timeout: float) -> object:
+                return Failure(OriginBusy(f"no connection to origin {origin} came free in {timeout:g} s"))
+
+            granted.addTimeout(self._timeouts.queue, self._reactor, onTimeoutCancel=busy)
+        return await granted
+
+    async def _follow(self, request: OriginRequest, claim: _Claim) -> OriginResponse:
+        """Follow redirects. A target that has expired is resolved anew, once, from the source URL."""
+        url, resolved_anew, hops = request.url, False, 0
+        while True:
+            response = await self._send(evolve(request, url=url), request.url, claim)
+            if response.status in EXPIRED_STATUSES and hops and not resolved_anew:
+                response.abort()
+                url, resolved_anew, hops = request.url, True, 0
+                continue
+            if response.status not in REDIRECT_STATUSES or request.method not in ("GET", "HEAD"):
+                return response
+            goal = redirect_target(request.origin, url, response.fields.first(b"location"))
+            if goal is None:
+                return response
+            hops += 1
+            if hops > MAX_REDIRECTS:
+                response.abort()
+                raise OriginUnreachable(f"more than {MAX_REDIRECTS} redirects")
+            await response.drained(MAX_REDIRECT_BODY)
+            url = goal
+
+    async def _send(self, request: OriginRequest, source: bytes, claim: _Claim) -> OriginResponse:
+        fields = request.fields
+        if same_host(request.url, request.origin.url):
+            fields = fields.updated(request.origin.headers)
+        elif not same_host(request.url, source):
+            fields = fields.without({b"authorization", b"cookie"})
+        headers = Headers()
+        for name, value in fields:
+            headers.addRawHeader(name, value)
+        timeout = self._timeouts.first_byte
+        late = False
+
+        def give_up() -> None:
+            nonlocal late
+            late = True
+            pending.cancel()
+
+        def connecting(begun: bool) -> None:
+            if deadline.active():
+                deadline.reset(timeout + self._timeouts.connect if begun else timeout)
+
+        exact = ExactAgent(self._agent, request.url, connecting)
+        deadline = self._reactor.callLater(timeout, give_up)
+        request_time = self._now()
+        self._accounts.origin_requests += 1
+        pending = HTTPClient(exact).request(
+            request.method,
+            "http://treq.invalid/",
+            headers=headers,
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=self._reactor,
+        )
+        claim.pending = pending
+        try:
+            response = await pending
+        except ConnectTimeoutError as error:
+            raise OriginTimeout(f"connecting to the origin timed out: {error}") from error
+        except Exception as error:
+            if claim.preempted:
+                raise FillPreempted("a more urgent request took the connection") from error
+            if late:
+                raise OriginTimeout(f"no answer from the origin in {timeout:g} s") from error
+            if isinstance(error, CancelledError):
+                raise
+            raise OriginUnreachable(_reason(error)) from error
+        finally:
+            if deadline.active():
+                deadline.cancel()
+            claim.pending = None
+        return OriginResponse(
+            response,
+            exact.fields,
+            self._reactor,
+            self._timeouts.idle,
+            self._accounts,
+            request_time,
+            self._now(),
+        )
+
+
+def _reason(error: Exception) -> str:
+    """One line for what Twisted's client raises, which wraps the cause in a list of failures."""
+    reasons = getattr(error, "reasons", None)
+    if reasons:
+        return "; ".join(f"{type(reason.value).__name__}: {reason.getErrorMessage()}" for reason in reasons)
+    return f"{type(error).__name__}: {error}"

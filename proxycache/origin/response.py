@@ -1,0 +1,202 @@
+"""The body of an origin's response: delivered as it arrives, with a deadline on progress and backpressure."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import PotentialDataLoss, ResponseDone
+from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
+from zope.interface import implementer
+
+from proxycache.accounts import Accounts
+from proxycache.errors import BodyBroken, FillPreempted, OriginTimeout, UnframedEnd
+from proxycache.interfaces import IBodyReceiver, IOriginResponse, Priority
+from proxycache.policy.fields import Fields
+
+from .slots import Slot
+
+
+class _Body(Protocol):
+    """Passes a body on. The idle deadline runs only while we read: our own pause is not the origin's stall."""
+
+    def __init__(self, response: OriginResponse, receiver: IBodyReceiver | None) -> None:
+        self._response = response
+        self._receiver = receiver
+        self._timer: IDelayedCall | None = None
+        self._last = 0.0
+        self.paused = False
+
+    def _producer(self) -> IPushProducer:
+        assert self.transport is not None
+        return IPushProducer(self.transport)
+
+    def connectionMade(self) -> None:
+        if self._receiver is None:
+            self.stop()
+        else:
+            self._watch()
+
+    def _watch(self) -> None:
+        self._last = self._response.clock.seconds()
+        if self._timer is None:
+            self._timer = self._response.clock.callLater(self._response.idle_timeout, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self.paused or self._receiver is None:
+            return
+        left = self._last + self._response.idle_timeout - self._response.clock.seconds()
+        if left > 0:
+            self._timer = self._response.clock.callLater(left, self._look)
+            return
+        self.finish(OriginTimeout(f"no byte from the origin for {self._response.idle_timeout:g} s"))
+        self.stop()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._receiver is None:
+            return
+        self._last = self._response.clock.seconds()
+        self._response.accounts.origin_bytes += len(data)
+        self._receiver.received(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if reason.check(ResponseDone):
+            self.finish(None)
+        elif reason.check(PotentialDataLoss):
+            self.finish(UnframedEnd("the body ended with the connection"))
+        else:
+            self.finish(BodyBroken(f"the origin's body broke off: {reason.getErrorMessage()}"))
+
+    def pause(self) -> None:
+        if not self.paused and self._receiver is not None:
+            self.paused = True
+            self._producer().pauseProducing()
+
+    def resume(self) -> None:
+        if self.paused and self._receiver is not None:
+            self.paused = False
+            self._watch()
+            self._producer().resumeProducing()
+
+    def stop(self) -> None:
+        """Drop the connection at once: C{loseConnection} would hang on a stalled TLS peer."""
+        self._receiver = None
+        self._cancel_timer()
+        self._producer().stopProducing()
+
+    def finish(self, error: Exception | None) -> None:
+        receiver, self._receiver = self._receiver, None
+        self._cancel_timer()
+        self._response.release()
+        if receiver is not None:
+            receiver.ended(error)
+
+    def _cancel_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+
+@implementer(IOriginResponse)
+class OriginResponse:
+    """See L{IOriginResponse}."""
+
+    def __init__(
+        self,
+        response: IResponse,
+        fields: Fields,
+        clock: IReactorTime,
+        idle_timeout: float,
+        accounts: Accounts,
+        request_time: float,
+        response_time: float,
+    ) -> None:
+        self.status: int = response.code
+        self.fields = fields
+        self.body_length: int | None = None if response.length is UNKNOWN_LENGTH else response.length
+        self.request_time = request_time
+        self.response_time = response_time
+        self.clock = clock
+        self.idle_timeout = idle_timeout
+        self.accounts = accounts
+        self._response = response
+        self._slot: Slot | None = None
+        self._body: _Body | None = None
+        self._over = False
+
+    def hold(self, slot: Slot) -> None:
+        """Keep C{slot} until the body is over."""
+        self._slot = slot
+
+    def deliver(self, receiver: IBodyReceiver) -> None:
+        """Begin to deliver the body."""
+        assert self._body is None
+        self._body = _Body(self, receiver)
+        self._response.deliverBody(self._body)
+
+    def pause(self) -> None:
+        """Stop reading."""
+        if self._body is not None:
+            self._body.pause()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._body is not None:
+            self._body.resume()
+
+    def reprioritise(self, priority: Priority) -> None:
+        """Change how easily this connection may be taken."""
+        if self._slot is not None:
+            self._slot.priority = priority
+
+    def abort(self) -> None:
+        """Drop the body and the connection."""
+        if self._over:
+            return
+        if self._body is None:
+            self._body = _Body(self, None)
+            self._response.deliverBody(self._body)
+        else:
+            self._body.stop()
+        self.release()
+
+    def preempt(self) -> None:
+        """Give the connection to a more urgent request."""
+        if self._body is None:
+            self.abort()
+        else:
+            body = self._body
+            body.finish(FillPreempted("a more urgent request took the connection"))
+            body.stop()
+
+    def release(self) -> None:
+        """The body is over: the slot is free."""
+        self._over = True
+        if self._slot is not None:
+            self._slot.release()
+
+    def drained(self, most: int) -> Deferred[None]:
+        """Read the body away, so that its connection can be used again; drop it beyond C{most} bytes."""
+        done: Deferred[None] = Deferred(lambda _: self.abort())
+        self.deliver(_Drain(self, most, done))
+        return done
+
+
+@implementer(IBodyReceiver)
+class _Drain:
+    def __init__(self, response: OriginResponse, most: int, done: Deferred[None]) -> None:
+        self._response = response
+        self._left = most
+        self._done = done
+
+    def received(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0 and not self._done.called:
+            self._response.abort()
+            self._done.callback(None)
+
+    def ended(self, error: Exception | None) -> None:
+        if not self._done.called:
+            self._done.callback(None)

@@ -1,0 +1,164 @@
+"""Byte ranges (RFC 9110, section 14).
+
+Half-open inside the program: C{[start, stop)}. Inclusive only on the wire: C{bytes=first-last}.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from proxycache.errors import MalformedField, UnsatisfiableRange
+
+MAX_RANGES = 64
+"""More ranges than this in one request are refused (RFC 9110, section 17.15)."""
+
+COALESCE_GAP = 80
+"""Gaps smaller than this many bytes cost more as a part's header than as bytes (section 15.3.7.2)."""
+
+_MAX_DIGITS = 18
+_SPEC = re.compile(rb"(\d*)-(\d*)\Z")
+_CONTENT_RANGE = re.compile(rb"bytes (?:(\d+)-(\d+)|(\*))/(?:(\d+)|(\*))\Z", re.IGNORECASE)
+
+
+@frozen
+class ByteRange:
+    """Bytes from C{start} to C{stop}, half-open."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@frozen
+class RangeSpec:
+    """One member of a Range field: C{first-last}, C{first-} or, with C{first} None, the suffix C{-last}.
+
+    Inclusive, as on the wire.
+    """
+
+    first: int | None
+    last: int | None
+
+
+@frozen
+class ContentRange:
+    """A Content-Range: half-open C{[start, stop)} of C{length}, None where the origin says C{*}."""
+
+    start: int
+    stop: int
+    length: int | None
+
+
+@frozen
+class Unsatisfied:
+    """C{Content-Range: bytes */length}, as a 416 carries it."""
+
+    length: int
+
+
+def _number(digits: bytes) -> int:
+    digits = digits.lstrip(b"0") or b"0"
+    if len(digits) > _MAX_DIGITS:
+        return int(10**_MAX_DIGITS)
+    return int(digits)
+
+
+def parse_range(value: bytes) -> tuple[RangeSpec, ...]:
+    """Parse a Range field (RFC 9110, section 14.1.1 and 14.2).
+
+    @raise MalformedField: another unit, or no valid set of ranges. The field is then to be ignored.
+    """
+    unit, equals, rest = value.strip(b" \t").partition(b"=")
+    if not equals or unit.lower() != b"bytes":
+        raise MalformedField("range unit is not bytes")
+    specs: list[RangeSpec] = []
+    for member in rest.split(b","):
+        member = member.strip(b" \t")
+        if not member:
+            continue
+        match = _SPEC.match(member)
+        if match is None or member == b"-":
+            raise MalformedField("not a byte range")
+        first, last = (_number(group) if group else None for group in match.groups())
+        if first is not None and last is not None and last < first:
+            raise MalformedField("a range ends before it starts")
+        specs.append(RangeSpec(first, last))
+    if not specs:
+        raise MalformedField("an empty set of ranges")
+    return tuple(specs)
+
+
+def resolve(spec: RangeSpec, length: int) -> ByteRange | None:
+    """The bytes of a representation of C{length} that C{spec} selects, or None where there are none."""
+    if spec.first is None:
+        start = max(0, length - (spec.last or 0))
+        return ByteRange(start, length) if start < length and spec.last else None
+    if spec.first >= length:
+        return None
+    stop = length if spec.last is None else min(length, spec.last + 1)
+    return ByteRange(spec.first, stop)
+
+
+def select(specs: Sequence[RangeSpec], length: int) -> tuple[ByteRange, ...]:
+    """The ranges to send: satisfiable ones, in the order asked; overlapping and near ones coalesced.
+
+    @raise UnsatisfiableRange: none can be satisfied, or there are more than L{MAX_RANGES}.
+    """
+    if len(specs) > MAX_RANGES:
+        raise UnsatisfiableRange("too many ranges")
+    chosen = [found for spec in specs if (found := resolve(spec, length)) is not None]
+    if not chosen:
+        raise UnsatisfiableRange("no range overlaps the representation")
+    merged: list[ByteRange] = []
+    for wanted in chosen:
+        touching = [
+            part
+            for part in merged
+            if wanted.start <= part.stop + COALESCE_GAP and part.start <= wanted.stop + COALESCE_GAP
+        ]
+        if not touching:
+            merged.append(wanted)
+            continue
+        place = merged.index(touching[0])
+        joined = ByteRange(
+            min(wanted.start, *(part.start for part in touching)),
+            max(wanted.stop, *(part.stop for part in touching)),
+        )
+        merged = [part for part in merged if part not in touching]
+        merged.insert(place, joined)
+    return tuple(merged)
+
+
+def parse_content_range(value: bytes) -> ContentRange | Unsatisfied:
+    """Parse a Content-Range (RFC 9110, section 14.4).
+
+    @raise MalformedField: not the grammar, C{first > last}, C{last >= length}, or C{*/*}.
+    """
+    match = _CONTENT_RANGE.match(value.strip(b" \t"))
+    if match is None or any(len(group or b"") > _MAX_DIGITS for group in match.groups()):
+        raise MalformedField("not a Content-Range")
+    first, last, unsatisfied, total, _ = match.groups()
+    length = None if total is None else int(total)
+    if unsatisfied is not None:
+        if length is None:
+            raise MalformedField("Content-Range */*")
+        return Unsatisfied(length)
+    start, stop = int(first), int(last) + 1
+    if stop <= start or (length is not None and stop > length):
+        raise MalformedField("Content-Range contradicts itself")
+    return ContentRange(start, stop, length)
+
+
+def format_range(start: int, stop: int | None) -> bytes:
+    """The value of a Range field for half-open C{[start, stop)}; open-ended where C{stop} is None."""
+    return b"bytes=%d-" % start if stop is None else b"bytes=%d-%d" % (start, stop - 1)
+
+
+def format_content_range(part: ByteRange, length: int) -> bytes:
+    """The value of a Content-Range field for C{part} of C{length}."""
+    return b"bytes %d-%d/%d" % (part.start, part.stop - 1, length)

@@ -1,0 +1,48 @@
+"""Cache-Status (RFC 9211) and Via (RFC 9110, section 7.6.3): what we say of how a response came about."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+NAME = b"proxycache"
+
+VIA = b"1.1 proxycache"
+
+
+@frozen
+class CacheStatus:
+    """The parameters of our member of Cache-Status.
+
+    @ivar fwd: why the request went to the origin, None for a hit.
+    @ivar fwd_status: the origin's status, where it differs from the one sent.
+    @ivar detail: a token for people.
+    """
+
+    hit: bool = False
+    fwd: str | None = None
+    fwd_status: int | None = None
+    stored: bool = False
+    collapsed: bool = False
+    detail: str | None = None
+
+    def render(self) -> bytes:
+        """The member as a structured field (RFC 8941)."""
+        parts = [NAME]
+        if self.hit:
+            parts.append(b"hit")
+        if self.fwd is not None:
+            parts.append(b"fwd=" + self.fwd.encode("ascii"))
+        if self.fwd_status is not None:
+            parts.append(b"fwd-status=%d" % self.fwd_status)
+        if self.stored:
+            parts.append(b"stored")
+        if self.collapsed:
+            parts.append(b"collapsed")
+        if self.detail is not None:
+            parts.append(b"detail=" + self.detail.encode("ascii"))
+        return b"; ".join(parts)
+
+    @property
+    def label(self) -> str:
+        """One word for metrics: hit, or why the request was forwarded."""
+        return "hit" if self.hit else (self.fwd or "none")

@@ -1,0 +1,193 @@
+"""Header fields: lines as they came, and the parsers of those that a cache must understand."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable, Iterator
+
+from attrs import field, frozen
+
+Line = tuple[bytes, bytes]
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-authentication-info",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""Fields that belong to one connection (RFC 9110, section 7.6.1; RFC 9111, section 3.1)."""
+
+
+def _as_lines(lines: Iterable[Line]) -> tuple[Line, ...]:
+    return tuple(lines)
+
+
+@frozen
+class Fields:
+    """Field lines in their order, duplicates kept. Names compare without case."""
+
+    lines: tuple[Line, ...] = field(default=(), converter=_as_lines)
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(self.lines)
+
+    def all(self, name: bytes) -> list[bytes]:
+        """The value of every line called C{name}."""
+        name = name.lower()
+        return [value for have, value in self.lines if have.lower() == name]
+
+    def first(self, name: bytes) -> bytes | None:
+        """The value of the first line called C{name}."""
+        name = name.lower()
+        for have, value in self.lines:
+            if have.lower() == name:
+                return value
+        return None
+
+    def joined(self, name: bytes) -> bytes | None:
+        """The combined value (RFC 9110, section 5.3), or None where no line has that name."""
+        values = self.all(name)
+        return b", ".join(values) if values else None
+
+    def without(self, names: Iterable[bytes]) -> Fields:
+        """These fields less those called any of C{names} (lower case)."""
+        drop = frozenset(names)
+        return Fields(line for line in self.lines if line[0].lower() not in drop)
+
+    def adding(self, *lines: Line) -> Fields:
+        """These fields with C{lines} at the end."""
+        return Fields((*self.lines, *lines))
+
+    def members(self, name: bytes) -> list[bytes]:
+        """The members of a comma-separated list, quoted strings respected, empty ones dropped."""
+        return [member for value in self.all(name) for member in split_list(value)]
+
+    def end_to_end(self) -> Fields:
+        """These fields less the hop-by-hop ones and those named in Connection."""
+        named = {member.lower() for member in self.members(b"connection")}
+        return self.without(HOP_BY_HOP | named)
+
+    def updated(self, newer: Fields) -> Fields:
+        """These fields with every field of C{newer} in place of its namesakes (RFC 9111, section 3.2)."""
+        names = {name.lower() for name, _ in newer}
+        return Fields((*self.without(names), *newer))
+
+
+def split_list(value: bytes) -> list[bytes]:
+    """Split at commas outside quoted strings (RFC 9110, section 5.6.1); empty members dropped."""
+    members: list[bytes] = []
+    current = bytearray()
+    quoted = escaped = False
+    for byte in value:
+        char = bytes((byte,))
+        if quoted:
+            current += char
+            if escaped:
+                escaped = False
+            elif char == b"\\":
+                escaped = True
+            elif char == b'"':
+                quoted = False
+        elif char == b",":
+            members.append(bytes(current))
+            current.clear()
+        else:
+            quoted = char == b'"'
+            current += char
+    members.append(bytes(current))
+    return [stripped for member in members if (stripped := member.strip(b" \t"))]
+
+
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+
+
+def _unquoted(value: bytes) -> bytes:
+    if len(value) >= 2 and value.startswith(b'"') and value.endswith(b'"'):
+        return re.sub(rb"\\(.)", rb"\1", value[1:-1], flags=re.DOTALL)
+    return value
+
+
+def parse_directives(values: Iterable[bytes]) -> dict[str, bytes | None]:
+    """Cache-Control and its kin (RFC 9111, section 5.2): name in lower case to argument, None without one.
+
+    The first of two directives of one name counts. What is no token is passed over.
+    """
+    found: dict[str, bytes | None] = {}
+    for value in values:
+        for member in split_list(value):
+            name, equals, argument = member.partition(b"=")
+            if not _TOKEN.match(name):
+                continue
+            found.setdefault(name.decode("ascii").lower(), _unquoted(argument) if equals else None)
+    return found
+
+
+MAX_DELTA_SECONDS = 2**31
+"""What a larger number of seconds counts as (RFC 9111, section 1.2.2)."""
+
+
+def parse_delta_seconds(value: bytes | None) -> int | None:
+    """A non-negative whole number of seconds, or None where C{value} is none."""
+    if value is None or not value.isdigit():
+        return None
+    digits = value.lstrip(b"0") or b"0"
+    return MAX_DELTA_SECONDS if len(digits) > 10 else min(int(digits), MAX_DELTA_SECONDS)
+
+
+_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+_DAYS = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_LONG_DAYS = rb"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
+_TIME = rb"(?P<h>\d\d):(?P<m>\d\d):(?P<s>\d\d)"
+_DATE_FORMS = tuple(
+    re.compile(form + rb"\Z")
+    for form in (
+        _DAYS + rb", (?P<day>\d\d) (?P<month>[A-Z][a-z][a-z]) (?P<year>\d{4}) " + _TIME + rb" GMT",
+        _LONG_DAYS + rb", (?P<day>\d\d)-(?P<month>[A-Z][a-z][a-z])-(?P<year>\d\d) " + _TIME + rb" GMT",
+        _DAYS + rb" (?P<month>[A-Z][a-z][a-z]) (?P<day>[ \d]\d) " + _TIME + rb" (?P<year>\d{4})",
+    )
+)
+
+
+def parse_date(value: bytes | None, now: float) -> int | None:
+    """An HTTP-date (RFC 9110, section 5.6.7) as seconds since the epoch, or None where it is none.
+
+    @param now: seconds since the epoch; a year of two digits more than 50 years ahead is past.
+    """
+    if value is None:
+        return None
+    for form in _DATE_FORMS:
+        match = form.match(value.strip(b" \t"))
+        if match is None:
+            continue
+        if match["month"] not in _MONTHS:
+            return None
+        year = int(match["year"])
+        if len(match["year"]) == 2:
+            this_year = datetime.datetime.fromtimestamp(now, datetime.UTC).year
+            year += this_year - this_year % 100
+            if year > this_year + 50:
+                year -= 100
+        second = min(int(match["s"]), 59)
+        try:
+            moment = datetime.datetime(
+                year,
+                _MONTHS.index(match["month"]) + 1,
+                int(match["day"]),
+                int(match["h"]),
+                int(match["m"]),
+                second,
+                tzinfo=datetime.UTC,
+            )
+        except ValueError:
+            return None
+        return int(moment.timestamp())
+    return None

@@ -1,0 +1,143 @@
+"""Freshness and age (RFC 9111, section 4.2; RFC 5861; RFC 9213)."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from .entry import Representation
+from .fields import Fields, parse_date, parse_delta_seconds, parse_directives
+
+HEURISTIC_FRACTION = 0.1
+"""Part of the time since Last-Modified that counts as fresh without other information (section 4.2.2)."""
+
+HEURISTIC_MAX_SECONDS = 24 * 3600
+
+HEURISTIC_STATUSES = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501})
+"""Status codes that may be cached by heuristics (RFC 9110, section 15.1)."""
+
+
+class Reuse(Enum):
+    """What a stored response may be used for now."""
+
+    FRESH = auto()
+    STALE_WHILE_REVALIDATE = auto()
+    """Serve it, and revalidate beside it."""
+    REVALIDATE = auto()
+    """Ask the origin first."""
+
+
+def response_directives(fields: Fields) -> dict[str, bytes | None]:
+    """The directives in force for this cache: CDN-Cache-Control where it is given (RFC 9213, section 2.2)."""
+    targeted = fields.all(b"cdn-cache-control")
+    if targeted:
+        directives = parse_directives(targeted)
+        if directives:
+            return directives
+    return parse_directives(fields.all(b"cache-control"))
+
+
+def explicit_lifetime(fields: Fields, now: float) -> float | None:
+    """Seconds of freshness that the origin states (section 4.2.1); None where it states none.
+
+    An invalid number or date means already stale, hence 0.
+    """
+    directives = response_directives(fields)
+    for name in ("s-maxage", "max-age"):
+        if name in directives:
+            return float(parse_delta_seconds(directives[name]) or 0)
+    expires = fields.all(b"expires")
+    if expires:
+        at = parse_date(expires[0], now) if len(expires) == 1 else None
+        if at is None:
+            return 0.0
+        date = parse_date(fields.first(b"date"), now)
+        return max(0.0, at - (now if date is None else date))
+    return None
+
+
+def lifetime(representation: Representation, default_ttl: float | None) -> float:
+    """Seconds of freshness from the origin, else the configured C{default_ttl}, else heuristics."""
+    fields = representation.fields
+    stated = explicit_lifetime(fields, representation.response_time)
+    if stated is not None:
+        return stated
+    if default_ttl is not None:
+        return default_ttl
+    public = "public" in response_directives(fields)
+    if representation.status not in HEURISTIC_STATUSES and not public:
+        return 0.0
+    modified = parse_date(fields.first(b"last-modified"), representation.response_time)
+    if modified is None:
+        return 0.0
+    date = parse_date(fields.first(b"date"), representation.response_time)
+    since = (representation.response_time if date is None else date) - modified
+    return min(max(0.0, since * HEURISTIC_FRACTION), HEURISTIC_MAX_SECONDS)
+
+
+def current_age(representation: Representation, now: float) -> float:
+    """Age in seconds (section 4.2.3): the first member of the first Age counts, an invalid one not (section 5.1)."""
+    fields = representation.fields
+    members = fields.members(b"age")
+    age_value = (parse_delta_seconds(members[0]) if members else None) or 0
+    date = parse_date(fields.first(b"date"), now)
+    apparent = 0.0 if date is None else max(0.0, representation.response_time - date)
+    corrected = age_value + (representation.response_time - representation.request_time)
+    resident = max(0.0, now - representation.response_time)
+    return max(apparent, corrected) + resident
+
+
+def may_be_stale(fields: Fields) -> bool:
+    """Whether nothing forbids serving this stale (section 4.2.4)."""
+    directives = response_directives(fields)
+    forbidding = ("must-revalidate", "proxy-revalidate", "no-cache", "s-maxage")
+    return not any(name in directives for name in forbidding)
+
+
+def reuse(representation: Representation, request: Fields, default_ttl: float | None, now: float) -> Reuse:
+    """Whether a stored response answers a request without asking the origin (sections 4.2 and 5.2)."""
+    fields = representation.fields
+    stored = response_directives(fields)
+    asked = parse_directives(request.all(b"cache-control"))
+    if not request.all(b"cache-control") and b"no-cache" in (request.joined(b"pragma") or b"").lower():
+        asked["no-cache"] = None
+    if "no-cache" in asked or ("no-cache" in stored and stored["no-cache"] is None):
+        return Reuse.REVALIDATE
+    age = current_age(representation, now)
+    fresh_for = lifetime(representation, default_ttl) - age
+    if "max-age" in asked and age > (parse_delta_seconds(asked["max-age"]) or 0):
+        return Reuse.REVALIDATE
+    if "min-fresh" in asked and fresh_for < (parse_delta_seconds(asked["min-fresh"]) or 0):
+        return Reuse.REVALIDATE
+    if fresh_for > 0:
+        return Reuse.FRESH
+    if not may_be_stale(fields):
+        return Reuse.REVALIDATE
+    if "max-stale" in asked:
+        limit = asked["max-stale"]
+        if limit is None or -fresh_for <= (parse_delta_seconds(limit) or 0):
+            return Reuse.FRESH
+    window = parse_delta_seconds(stored.get("stale-while-revalidate"))
+    if window is not None and -fresh_for <= window:
+        return Reuse.STALE_WHILE_REVALIDATE
+    return Reuse.REVALIDATE
+
+
+def may_serve_on_error(
+    representation: Representation, request: Fields, default_ttl: float | None, now: float, *, disconnected: bool
+) -> bool:
+    """Whether a stale response may stand in for an origin that failed (RFC 5861, section 4; RFC 9111, section 4.2.4).
+
+    @param disconnected: the origin gave no answer at all, in place of one with a 5xx status.
+    """
+    if not may_be_stale(representation.fields):
+        return False
+    if "no-cache" in parse_directives(request.all(b"cache-control")):
+        return False
+    if disconnected:
+        return True
+    overdue = current_age(representation, now) - lifetime(representation, default_ttl)
+    for directives in (response_directives(representation.fields), parse_directives(request.all(b"cache-control"))):
+        window = parse_delta_seconds(directives.get("stale-if-error"))
+        if window is not None and overdue <= window:
+            return True
+    return False

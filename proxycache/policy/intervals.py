@@ -1,0 +1,70 @@
+"""A set of half-open intervals of integers."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+
+
+class Intervals:
+    """Disjoint, sorted, never touching intervals C{[start, stop)}."""
+
+    __slots__ = ("_starts", "_stops")
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._stops: list[int] = []
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(list(zip(self._starts, self._stops, strict=True)))
+
+    def __bool__(self) -> bool:
+        return bool(self._starts)
+
+    def add(self, start: int, stop: int) -> None:
+        """Add C{[start, stop)}; nothing where it is empty."""
+        if start >= stop:
+            return
+        low = bisect_left(self._stops, start)
+        high = bisect_right(self._starts, stop)
+        if low < high:
+            start = min(start, self._starts[low])
+            stop = max(stop, self._stops[high - 1])
+        self._starts[low:high] = [start]
+        self._stops[low:high] = [stop]
+
+    def remove(self, start: int, stop: int) -> None:
+        """Take C{[start, stop)} out."""
+        if start >= stop:
+            return
+        low = bisect_right(self._stops, start)
+        high = bisect_left(self._starts, stop)
+        if low >= high:
+            return
+        left, right = self._starts[low], self._stops[high - 1]
+        starts: list[int] = []
+        stops: list[int] = []
+        if left < start:
+            starts.append(left)
+            stops.append(start)
+        if stop < right:
+            starts.append(stop)
+            stops.append(right)
+        self._starts[low:high] = starts
+        self._stops[low:high] = stops
+
+    def reach(self, position: int) -> int:
+        """The end of the interval that holds C{position}; C{position} itself where none does."""
+        index = bisect_right(self._starts, position) - 1
+        if index >= 0 and position < self._stops[index]:
+            return self._stops[index]
+        return position
+
+    def next_start(self, position: int) -> int | None:
+        """The first start at or after C{position}, or None."""
+        index = bisect_left(self._starts, position)
+        return self._starts[index] if index < len(self._starts) else None
+
+    def covers(self, start: int, stop: int) -> bool:
+        """Whether all of C{[start, stop)} is in the set."""
+        return start >= stop or self.reach(start) >= stop

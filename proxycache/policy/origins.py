@@ -1,0 +1,141 @@
+"""What is configured for an origin, and how a request's target maps onto it: key, source URL, redirects.
+
+By configuration alone, so that the source URL is known even when the database is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+
+from attrs import frozen
+
+from proxycache.errors import BadTarget, NoSuchOrigin
+
+from .fields import Fields
+
+MAX_REDIRECTS = 5
+
+REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+
+_TARGET = re.compile(rb"[\x21-\x7e]+\Z")
+_ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+
+
+@frozen
+class OriginPolicy:
+    """One configured origin.
+
+    @ivar prefix: path prefix, beginning and ending with a slash, matched byte for byte.
+    @ivar url: base URL, ending with a slash.
+    @ivar default_ttl: seconds of freshness where the origin says nothing; None for none.
+    @ivar ignore_query: names of query parameters that are left out of the key.
+    @ivar headers: fields added to every request to this origin's own host.
+    """
+
+    name: str
+    prefix: bytes
+    url: bytes
+    default_ttl: float | None = None
+    ignore_query: frozenset[bytes] = frozenset()
+    methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
+    redirect_hosts: frozenset[str] = frozenset()
+    trust_length: bool = False
+    always_partial: bool = False
+    headers: Fields = Fields()
+
+
+@frozen
+class ObjectTarget:
+    """A client's target, resolved.
+
+    @ivar key: the cache key: origin's name, path and the query less its ignored parameters.
+    @ivar source_url: where the bytes are, as the client asked: path and query byte for byte.
+    """
+
+    origin: OriginPolicy
+    key: bytes
+    source_url: bytes
+
+
+def _refuse_traversal(path: bytes) -> None:
+    for segment in re.split(rb"[/\\]", unquote_to_bytes(path)):
+        if segment == b"..":
+            raise BadTarget("the path climbs out of its folder with '..'")
+        if b"\0" in segment:
+            raise BadTarget("the path holds a NUL")
+
+
+def _origin_form(target: bytes) -> bytes:
+    if not _TARGET.match(target):
+        raise BadTarget("the target holds bytes that are no URI's; percent-encode them")
+    if b"#" in target:
+        raise BadTarget("the target holds a fragment")
+    absolute = _ABSOLUTE.match(target)
+    if absolute:
+        target = target[absolute.end() :] or b"/"
+        if target.startswith(b"?"):
+            target = b"/" + target
+    if not target.startswith(b"/"):
+        raise BadTarget("the target is not a path")
+    return target
+
+
+def _key_query(query: bytes, ignored: frozenset[bytes]) -> bytes:
+    kept = [
+        parameter
+        for parameter in query.split(b"&")
+        if unquote_to_bytes(parameter.partition(b"=")[0].replace(b"+", b" ")) not in ignored
+    ]
+    return b"&".join(kept)
+
+
+def resolve_target(target: bytes, origins: Sequence[OriginPolicy]) -> ObjectTarget:
+    """Map a request target in origin or absolute form (RFC 9112, section 3.2) onto the longest matching prefix.
+
+    @raise BadTarget: not a path, not a URI's bytes, or one that climbs with C{..}, also encoded.
+    @raise NoSuchOrigin: no prefix matches.
+    """
+    target = _origin_form(target)
+    path, mark, query = target.partition(b"?")
+    _refuse_traversal(path)
+    matching = [origin for origin in origins if path.startswith(origin.prefix)]
+    if not matching:
+        raise NoSuchOrigin("no origin is configured for this path")
+    origin = max(matching, key=lambda candidate: len(candidate.prefix))
+    rest = target[len(origin.prefix) :]
+    key_query = query
+    if mark and origin.ignore_query:
+        key_query = _key_query(query, origin.ignore_query)
+        mark = b"?" if key_query or not query else b""
+    key = b"%s:%s%s%s" % (origin.name.encode(), path[len(origin.prefix) :], mark, key_query)
+    return ObjectTarget(origin, key, origin.url + rest)
+
+
+def same_host(one: bytes, other: bytes) -> bool:
+    """Whether two URLs name the same scheme, host and port, so that credentials may travel."""
+    first, second = urlsplit(one), urlsplit(other)
+    return (first.scheme.lower(), first.netloc.lower()) == (second.scheme.lower(), second.netloc.lower())
+
+
+def redirect_target(origin: OriginPolicy, url: bytes, location: bytes | None) -> bytes | None:
+    """Where a redirect leads, or None where it is not to be followed: no usable Location, or a foreign host.
+
+    Allowed are the origin's own host, and those of C{redirect_hosts}, as C{host} or C{host:port}.
+    """
+    if location is None or not _TARGET.match(location):
+        return None
+    try:
+        goal = urljoin(url.decode("ascii"), location.decode("ascii")).partition("#")[0]
+        parts = urlsplit(goal)
+        host, port = parts.hostname, parts.port
+        own = urlsplit(origin.url.decode("ascii")).hostname
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or host is None or parts.username is not None:
+        return None
+    allowed = {allowed.lower() for allowed in origin.redirect_hosts}
+    if host != own and host not in allowed and f"{host}:{port}" not in allowed:
+        return None
+    return goal.encode("ascii")

@@ -1,0 +1,44 @@
+"""How far ahead of a reader to fetch: nothing for a random read, doubling for a sequential one."""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+FIRST_WINDOW = 2 * 1024 * 1024
+"""Bytes fetched at first for a request that asks for more than that."""
+
+MAX_WINDOW = 16 * 1024 * 1024
+
+NEAR = 128 * 1024
+"""A reader at most this many bytes ahead of a running fetch waits for it; a farther one gets its own."""
+
+
+@frozen
+class Window:
+    """The stretch fetched ahead of one reader.
+
+    @ivar size: bytes ahead of the cursor that are worth having.
+    """
+
+    size: int = FIRST_WINDOW
+
+    def stop(self, position: int, wanted: int | None) -> int:
+        """Fetch up to here, one past the last byte: the window, but no more than the reader asked for."""
+        ahead = position + self.size
+        return ahead if wanted is None else min(ahead, wanted)
+
+    def due(self, position: int, covered: int) -> bool:
+        """Whether the bytes that are here or on their way, up to C{covered}, have shrunk to half a window."""
+        return covered - position <= self.size // 2
+
+    def grown(self) -> Window:
+        """The window after a reader has used up half of the present one."""
+        return evolve(self, size=min(self.size * 2, MAX_WINDOW))
+
+
+def sequential_extension(streak: int, chunk_size: int) -> int:
+    """Bytes worth fetching beyond the end of a request that continued C{streak} earlier ones.
+
+    None for the first; then one chunk, doubling.
+    """
+    return 0 if streak == 0 else min(chunk_size << (streak - 1), MAX_WINDOW)

@@ -1,0 +1,135 @@
+"""Validators, preconditions and If-Range (RFC 9110, sections 8.8 and 13)."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+
+from attrs import frozen
+
+from .fields import Fields, parse_date
+
+LAST_MODIFIED_STRONG_SECONDS = 60
+"""How much older than Date a Last-Modified must be to serve as a strong validator (section 8.8.2.2)."""
+
+_ETAG = re.compile(rb'(W/)?("[\x21\x23-\x7e\x80-\xff]*")\Z')
+_ETAG_IN_LIST = re.compile(rb'[ \t]*(?:(W/)?("[\x21\x23-\x7e\x80-\xff]*"))?[ \t]*(?:,|\Z)')
+
+
+@frozen
+class ETag:
+    """An entity tag, its opaque part with the quotes."""
+
+    opaque: bytes
+    weak: bool = False
+
+    def strongly_equals(self, other: ETag | None) -> bool:
+        """Section 8.8.3.2, strong comparison."""
+        return other is not None and not self.weak and not other.weak and self.opaque == other.opaque
+
+    def weakly_equals(self, other: ETag | None) -> bool:
+        """Section 8.8.3.2, weak comparison."""
+        return other is not None and self.opaque == other.opaque
+
+
+@frozen
+class Validator:
+    """What binds the parts of one version together: a strong entity tag, or a Last-Modified that may serve as one.
+
+    @ivar value: the field's value, as If-Range sends it.
+    """
+
+    value: bytes
+    is_date: bool = False
+
+
+def parse_etag(value: bytes | None) -> ETag | None:
+    """One entity tag, or None where C{value} is none."""
+    match = _ETAG.match(value.strip(b" \t")) if value is not None else None
+    return None if match is None else ETag(match[2], match[1] is not None)
+
+
+def parse_etag_list(value: bytes) -> list[ETag] | None:
+    """The tags of If-Match or If-None-Match, commas inside quotes respected; None where it is no such list."""
+    tags: list[ETag] = []
+    position = 0
+    while position < len(value):
+        match = _ETAG_IN_LIST.match(value, position)
+        if match is None or match.end() == position:
+            return None
+        if match[2] is not None:
+            tags.append(ETag(match[2], match[1] is not None))
+        position = match.end()
+    return tags
+
+
+def strong_validator(fields: Fields, now: float) -> Validator | None:
+    """The strong validator of a response: its entity tag, else its Last-Modified where section 8.8.2.2 allows.
+
+    A weak entity tag says that two versions may share it, so Last-Modified does not help beside it.
+    """
+    tag = parse_etag(fields.first(b"etag"))
+    if tag is not None:
+        return None if tag.weak else Validator(tag.opaque)
+    raw = fields.first(b"last-modified")
+    modified = parse_date(raw, now)
+    date = parse_date(fields.first(b"date"), now)
+    if raw is None or modified is None or date is None or date - modified < LAST_MODIFIED_STRONG_SECONDS:
+        return None
+    return Validator(raw.strip(b" \t"), is_date=True)
+
+
+class Verdict(Enum):
+    """What the preconditions of a request say (section 13.2.2)."""
+
+    PROCEED = auto()
+    NOT_MODIFIED = auto()
+    FAILED = auto()
+
+
+def evaluate_preconditions(request: Fields, stored: Fields, now: float) -> Verdict:
+    """Evaluate the preconditions of a GET or HEAD against a stored response, in the order of section 13.2.2."""
+    tag = parse_etag(stored.first(b"etag"))
+    modified = parse_date(stored.first(b"last-modified"), now)
+
+    if_match = request.joined(b"if-match")
+    if if_match is not None:
+        if if_match.strip() != b"*":
+            tags = parse_etag_list(if_match) or []
+            if not any(asked.strongly_equals(tag) for asked in tags):
+                return Verdict.FAILED
+    else:
+        since = parse_date(request.first(b"if-unmodified-since"), now)
+        if since is not None and (modified is None or modified > since):
+            return Verdict.FAILED
+
+    if_none_match = request.joined(b"if-none-match")
+    if if_none_match is not None:
+        if if_none_match.strip() == b"*":
+            return Verdict.NOT_MODIFIED
+        tags = parse_etag_list(if_none_match) or []
+        if any(asked.weakly_equals(tag) for asked in tags):
+            return Verdict.NOT_MODIFIED
+    else:
+        since = parse_date(request.first(b"if-modified-since"), now)
+        if since is not None and modified is not None and modified <= since:
+            return Verdict.NOT_MODIFIED
+    return Verdict.PROCEED
+
+
+def range_applies(request: Fields, stored: Fields, now: float) -> bool:
+    """Whether Range is to be honoured, given If-Range (section 13.1.5)."""
+    raw = request.first(b"if-range")
+    if raw is None:
+        return True
+    asked = parse_etag(raw)
+    if asked is not None:
+        return asked.strongly_equals(parse_etag(stored.first(b"etag")))
+    if parse_date(raw, now) is None:
+        return False
+    modified = stored.first(b"last-modified")
+    if modified is None or modified.strip() != raw.strip():
+        return False
+    date = parse_date(stored.first(b"date"), now)
+    since = parse_date(modified, now)
+    return date is not None and since is not None and date - since >= 1

@@ -1,0 +1,167 @@
+"""Puts the parts together; the only place that names the concrete classes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.internet import StreamServerEndpointService
+from twisted.application.service import MultiService, Service
+from twisted.application.strports import service as strports_service
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
+from twisted.python.threadpool import ThreadPool
+from twisted.web.client import HTTPConnectionPool
+from twisted.web.server import Site
+
+from proxycache.accounts import Accounts
+from proxycache.config import Configuration
+from proxycache.fill.chunkmanager import ChunkManager
+from proxycache.fill.generation import Surroundings
+from proxycache.interfaces import ChunkUse
+from proxycache.log import make_logger
+from proxycache.origin.client import OriginClient, Timeouts
+from proxycache.origin.slots import Slots
+from proxycache.store.cachefile import CacheFiles
+from proxycache.store.database import Database
+from proxycache.store.metadata import MetadataStore
+from proxycache.store.space import Space, SpaceLimits
+from proxycache.web.admin import Admin, Checks
+from proxycache.web.deliver import Serving
+from proxycache.web.metrics import Metrics
+from proxycache.web.resource import object_site
+
+DISK_THREADS = 4
+"""Threads for the disk alone: those of the reactor resolve names."""
+
+
+class CacheService(Service):
+    """What lives as long as the process: threads, database, chunk manager, connections to origins."""
+
+    def __init__(self, reactor: Any, configuration: Configuration, now: Callable[[], float] = time.time) -> None:
+        cache, fetch = configuration.cache, configuration.fetch
+        self._reactor = reactor
+        self._log = make_logger()
+        self.accounts = Accounts()
+        self._disk = ThreadPool(minthreads=0, maxthreads=DISK_THREADS, name="disk")
+        self.files = CacheFiles(reactor, cache.directory, self._disk, time.time_ns)
+        self._database = Database(
+            reactor, cache.database_path(), self._disk, self.accounts, now, self._database_rebuilt
+        )
+        self.metadata = MetadataStore(reactor, self._database, now)
+        self._pool = HTTPConnectionPool(reactor, persistent=True)
+        self._pool.maxPersistentPerHost = fetch.connections_per_origin
+        self.origin = OriginClient(
+            reactor,
+            self._pool,
+            Slots(fetch.connections, fetch.connections_per_origin),
+            Timeouts(fetch.connect_timeout, fetch.first_byte_timeout, fetch.idle_timeout),
+            self.accounts,
+            now,
+        )
+        min_free, fraction = cache.free_bytes_and_fraction()
+        self.space = Space(
+            reactor,
+            self.files,
+            SpaceLimits(int(cache.max_size), min_free, fraction),
+            self.accounts,
+            lambda name: self.manager.in_use(name),
+            lambda name: self.manager.evict(name),
+        )
+        self.manager = ChunkManager(
+            lambda manager: Surroundings(
+                clock=reactor,
+                origin=self.origin,
+                metadata=self.metadata,
+                space=self.space,
+                accounts=self.accounts,
+                linger=fetch.linger,
+                unusable=manager.unusable,
+                idle=manager.idle,
+            ),
+            self.files,
+            int(cache.chunk_size),
+            now,
+        )
+        self.metrics = Metrics(self.accounts, lambda: (self.space.used, self.space.limit))
+        self.serving = Serving(
+            clock=reactor,
+            origins=tuple(origin.policy() for origin in configuration.origin),
+            origin=self.origin,
+            manager=self.manager,
+            accounts=self.accounts,
+            metrics=self.metrics,
+            now=now,
+            retry_attempts=fetch.retry_attempts,
+            retry_timeout=fetch.retry_timeout,
+        )
+
+    def startService(self) -> None:
+        """Open the database and take stock of what is on the disk; neither keeps anybody from being served."""
+        super().startService()
+        self._disk.start()
+        self._database.start()
+        Deferred.fromCoroutine(self._take_stock()).addErrback(
+            lambda failure: self._log.failure("taking stock of the cache failed", failure)
+        )
+
+    async def _take_stock(self) -> None:
+        """Load the eviction order, and remove files that no record names."""
+        if self._database.state() is not None:
+            return
+        uses: list[ChunkUse] = await self.metadata.chunk_uses()
+        self.space.restore(uses)
+        await self.space.look()
+        self.space.make_room(0)
+        found = await self.files.list_ids()
+        known = await self.metadata.known_ids()
+        for id in found:
+            if id not in known and id not in self.manager.known_ids():
+                await self.files.open(id).unlink()
+
+    def _database_rebuilt(self) -> None:
+        self.manager.save_all()
+
+    async def _stop(self) -> None:
+        self.manager.stop()
+        await self.metadata.stop()
+        await self._pool.closeCachedConnections()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop fetching, write what is recorded, close."""
+        super().stopService()
+
+        def close(result: object) -> object:
+            self._database.stop()
+            self._disk.stop()
+            return result
+
+        return Deferred.fromCoroutine(self._stop()).addBoth(close)
+
+    def checks(self) -> Checks:
+        """What readiness depends on."""
+        return Checks(self.metadata.state, self.files.usable, self.origin.last_errors)
+
+
+def admin_site(service: CacheService) -> Site:
+    """The site of the admin listener."""
+    return Site(Admin(service.metrics, service.checks()).app.resource())
+
+
+def make_service(reactor: Any, configuration: Configuration) -> MultiService:
+    """The whole of it, not started. A listener whose port cannot be had stops the start."""
+    # Twisted would log two lines for every connection to an origin.
+    Factory.noisy = False
+    cache = CacheService(reactor, configuration)
+    root = MultiService()
+    cache.setServiceParent(root)
+    listeners: list[StreamServerEndpointService] = [
+        strports_service(endpoint, object_site(cache.serving), reactor) for endpoint in configuration.server.listen
+    ]
+    listeners.append(strports_service(configuration.server.admin, admin_site(cache), reactor))
+    for listener in listeners:
+        listener.setServiceParent(root)
+    return root
+
+

@@ -1,0 +1,1 @@
+"""Keeping bytes (cache files) and facts (the database), within the space allowed."""

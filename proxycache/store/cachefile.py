@@ -1,0 +1,297 @@
+"""Cache files: one sparse file per generation, every read vouched for by a checksum.
+
+A chunk that was verified is trusted for as long as nobody touched the file and its pages stayed in memory:
+C{os.stat} of the path tells the first, C{preadv2} with C{RWF_NOWAIT} the second. Everything else is read whole
+and verified, in the very buffer that is then sent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import xxhash
+from attrs import frozen
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
+
+from proxycache.errors import CacheReadFailed, CacheWriteFailed, DamagedChunk
+from proxycache.interfaces import ChunkSpan, ICacheFile, ICacheFiles
+
+T = TypeVar("T")
+
+DISK_TIMEOUT_SECONDS = 5.0
+"""A disk that takes longer has failed, for the client that waits for it."""
+
+RACY_NS = 20_000_000
+"""A change within this time of the last one may not show in C{mtime}: the clock of a file system is coarse."""
+
+_PUNCH_HOLE_KEEP_SIZE = 0x02 | 0x01
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+
+def checksum(data: bytes | bytearray | memoryview) -> int:
+    """The checksum of a chunk: xxh3_64, unsigned."""
+    return xxhash.xxh3_64_intdigest(data)
+
+
+@frozen
+class _Stamp:
+    """What tells that somebody touched a file. C{ctime} cannot be set back."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> _Stamp:
+        found = os.stat(path)
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+class _Descriptor:
+    """An open file that closes once nobody holds it: a thread that still works on it never meets its successor."""
+
+    __slots__ = ("inode", "number")
+
+    def __init__(self, path: Path, create: bool) -> None:
+        self.number = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
+        self.inode = os.fstat(self.number).st_ino
+
+    def __del__(self) -> None:
+        if hasattr(self, "number"):
+            os.close(self.number)
+
+
+@implementer(ICacheFile)
+class CacheFile:
+    """See L{ICacheFile}.
+
+    @param now_ns: wall clock in nanoseconds since the epoch, to be compared with C{mtime}.
+    """
+
+    def __init__(self, reactor: IReactorTime, path: Path, disk: ThreadPool, now_ns: Callable[[], int]) -> None:
+        self._reactor = reactor
+        self._path = path
+        self._disk = disk
+        self._now_ns = now_ns
+        self._descriptor: _Descriptor | None = None
+        self._writing = 0
+        self._removed = False
+        self._changes = DeferredLock()
+        self._stamp: _Stamp | None = None
+        self._verified: set[int] = set()
+
+    def read(self, span: ChunkSpan, start: int, stop: int) -> bytes | Deferred[bytes]:
+        """See L{ICacheFile.read}."""
+        try:
+            stamp = _Stamp.of(self._path)
+            descriptor = self._open(stamp.inode)
+        except OSError as error:
+            raise CacheReadFailed(span.chunk, str(error), lost_from=0) from error
+        if stamp.size < span.stop:
+            raise DamagedChunk(span.chunk, f"file ends at {stamp.size}", lost_from=stamp.size)
+        if stamp != self._stamp:
+            self._verified.clear()
+            self._stamp = stamp
+        if span.chunk in self._verified:
+            data = _read_now(descriptor, start, stop)
+            # Looked at after the read, for a writer moves mtime before it moves bytes.
+            if data is not None and self._untouched(stamp):
+                return data
+        whole = _read_now(descriptor, span.start, span.stop)
+        if whole is not None:
+            return self._vouched(span, whole, start, stop, stamp)
+        return self._read_in_thread(descriptor, span).addCallback(
+            lambda whole: self._vouched(span, whole, start, stop, stamp)
+        )
+
+    def _vouched(self, span: ChunkSpan, whole: bytes, start: int, stop: int, stamp: _Stamp) -> bytes:
+        if len(whole) != span.stop - span.start:
+            raise DamagedChunk(span.chunk, f"{len(whole)} bytes of {span.stop - span.start}")
+        if checksum(whole) != span.checksum:
+            raise DamagedChunk(span.chunk, "checksum differs")
+        settled = self._now_ns() - max(stamp.mtime_ns, stamp.ctime_ns) > RACY_NS
+        if settled and stamp == self._stamp and not self._writing:
+            self._verified.add(span.chunk)
+        return whole[start - span.start : stop - span.start]
+
+    def _untouched(self, stamp: _Stamp) -> bool:
+        try:
+            return _Stamp.of(self._path) == stamp
+        except OSError:
+            return False
+
+    def _read_in_thread(self, descriptor: _Descriptor, span: ChunkSpan) -> Deferred[bytes]:
+        def work() -> bytes:
+            pieces = []
+            position = span.start
+            while position < span.stop:
+                piece = os.pread(descriptor.number, span.stop - position, position)
+                if not piece:
+                    break
+                pieces.append(piece)
+                position += len(piece)
+            return b"".join(pieces)
+
+        def failed(failure: Failure) -> Failure:
+            if failure.check(OSError):
+                return Failure(CacheReadFailed(span.chunk, failure.getErrorMessage()))
+            return failure
+
+        return self._in_thread(work, "reading").addErrback(failed)
+
+    def write(self, start: int, data: bytes | bytearray, length: int | None) -> Deferred[int]:
+        """See L{ICacheFile.write}."""
+
+        def work() -> int:
+            descriptor = self._open_to_write()
+            if length is not None and os.fstat(descriptor.number).st_size != length:
+                os.ftruncate(descriptor.number, length)
+            view = memoryview(data)
+            done = 0
+            while done < len(view):
+                done += os.pwrite(descriptor.number, view[done:], start + done)
+            return checksum(view)
+
+        self._writing += 1
+        self._stamp = None
+        self._verified.clear()
+
+        def over(result: object) -> object:
+            self._writing -= 1
+            if isinstance(result, Failure) and result.check(OSError):
+                return Failure(CacheWriteFailed(result.getErrorMessage()))
+            return result
+
+        writing: Deferred[int] = self._changes.run(self._in_thread, work, "writing")
+        writing.addBoth(over)
+        return writing
+
+    def punch(self, start: int, stop: int) -> Deferred[None]:
+        """See L{ICacheFile.punch}."""
+
+        def work() -> None:
+            descriptor = _Descriptor(self._path, create=False)
+            if _libc.fallocate(descriptor.number, _PUNCH_HOLE_KEEP_SIZE, start, stop - start):
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+        # In line with the writes: a hole punched late would take what was written after it.
+        punching: Deferred[None] = self._changes.run(self._in_thread, work, "punching a hole")
+        return punching.addErrback(lambda _: None)
+
+    def unlink(self) -> Deferred[None]:
+        """See L{ICacheFile.unlink}."""
+        self.close()
+        self._removed = True
+        removing: Deferred[None] = self._changes.run(
+            self._in_thread, lambda: self._path.unlink(missing_ok=True), "removing"
+        )
+        return removing.addErrback(lambda _: None)
+
+    def close(self) -> None:
+        """See L{ICacheFile.close}."""
+        self._descriptor = None
+
+    def _in_thread(self, work: Callable[[], T], what: str) -> Deferred[T]:
+        pending: Deferred[T] = deferToThreadPool(self._reactor, self._disk, work)  # type: ignore[arg-type]
+
+        def late(value: object, seconds: float) -> object:
+            return Failure(TimeoutError(f"{what} took more than {seconds:g} s"))
+
+        return pending.addTimeout(DISK_TIMEOUT_SECONDS, self._reactor, onTimeoutCancel=late)
+
+    def _open(self, inode: int) -> _Descriptor:
+        """The file that the path names now: it may have been replaced."""
+        descriptor = self._descriptor
+        if descriptor is None or descriptor.inode != inode:
+            self._descriptor = descriptor = _Descriptor(self._path, create=False)
+        return descriptor
+
+    def _open_to_write(self) -> _Descriptor:
+        """As L{_open}, in a thread; begins a new file where the old one was removed."""
+        try:
+            return self._open(os.stat(self._path).st_ino)
+        except FileNotFoundError:
+            if self._removed:
+                raise
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = descriptor = _Descriptor(self._path, create=True)
+            return descriptor
+
+
+def _read_now(descriptor: _Descriptor, start: int, stop: int) -> bytes | None:
+    """The bytes where all of them are in memory, else None."""
+    buffer = bytearray(stop - start)
+    try:
+        count = os.preadv(descriptor.number, [buffer], start, os.RWF_NOWAIT)
+    except OSError:
+        return None
+    return bytes(buffer) if count == len(buffer) else None
+
+
+@implementer(ICacheFiles)
+class CacheFiles:
+    """See L{ICacheFiles}. Files lie in C{directory/ab/abcdef…}, by the first two digits of their generation's id."""
+
+    def __init__(
+        self, reactor: IReactorTime, directory: Path, disk: ThreadPool, now_ns: Callable[[], int]
+    ) -> None:
+        self._reactor = reactor
+        self._directory = directory
+        self._disk = disk
+        self._now_ns = now_ns
+
+    def open(self, id: str) -> CacheFile:
+        """See L{ICacheFiles.open}."""
+        return CacheFile(self._reactor, self._directory / id[:2] / id, self._disk, self._now_ns)
+
+    def usable(self) -> Deferred[str | None]:
+        """See L{ICacheFiles.usable}."""
+
+        def work() -> str | None:
+            probe = self._directory / ".probe"
+            try:
+                self._directory.mkdir(parents=True, exist_ok=True)
+                probe.write_bytes(b"x")
+                probe.unlink()
+            except OSError as error:
+                return str(error)
+            return None
+
+        return deferToThreadPool(self._reactor, self._disk, work)  # type: ignore[arg-type]
+
+    def space(self) -> Deferred[tuple[int, int]]:
+        """See L{ICacheFiles.space}."""
+
+        def work() -> tuple[int, int]:
+            found = os.statvfs(self._directory)
+            return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
+        return deferToThreadPool(self._reactor, self._disk, work)  # type: ignore[arg-type]
+
+    def list_ids(self) -> Deferred[list[str]]:
+        """See L{ICacheFiles.list_ids}."""
+
+        def work() -> list[str]:
+            return [
+                path.name
+                for path in self._directory.glob("[0-9a-f][0-9a-f]/*")
+                if path.name.startswith(path.parent.name) and len(path.name) == ID_DIGITS
+            ]
+
+        return deferToThreadPool(self._reactor, self._disk, work)  # type: ignore[arg-type]
+
+
+ID_DIGITS = 32
+"""A generation's id is a UUID in hexadecimal digits; nothing else in the directory is ours to remove."""

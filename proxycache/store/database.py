@@ -1,0 +1,348 @@
+"""The SQLite database behind C{adbapi}: opened, checked, upgraded, set aside when corrupt, opened anew when gone.
+
+One writer connection and a few readers. A failure never reaches further than the Deferred it belongs to.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeVar
+
+from twisted.enterprise.adbapi import ConnectionPool
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from proxycache.accounts import Accounts
+from proxycache.errors import MetadataUnavailable, UnknownSchema
+from proxycache.log import make_logger
+
+T = TypeVar("T")
+
+CAUSE = "database-unavailable"
+
+READERS = 3
+BUSY_TIMEOUT_SECONDS = 0.5
+"""How long SQLite waits for a lock."""
+
+ANSWER_TIMEOUT_SECONDS = 1.0
+"""How long a client waits for the database before it is served without."""
+
+RECOVERY_SECONDS = 1.0
+"""Between two looks at a database that failed."""
+
+_CORRUPT = ("malformed", "not a database", "corrupt")
+
+
+
+def _steps() -> list[str]:
+    folder = files("proxycache.store.schema")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [folder.joinpath(name).read_text("utf-8") for name in names]
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
+    _prepare(connection)
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Runs for every connection. C{cp_openfun} of the pools."""
+    connection.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_SECONDS * 1000)}")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _statements(script: str) -> list[str]:
+    statements: list[str] = []
+    current = ""
+    for line in script.splitlines(keepends=True):
+        current += line
+        if sqlite3.complete_statement(current):
+            statements.append(current)
+            current = ""
+    return statements
+
+
+def check_version(path: Path) -> None:
+    """Refuse a database of a version that this program does not know.
+
+    @raise UnknownSchema: with one line. A file that is missing or corrupt is none of this function's business.
+    """
+    if not path.exists():
+        return
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_SECONDS)
+        try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return
+    known = len(_steps())
+    if version > known:
+        raise UnknownSchema(f"{path}: written by a newer proxycache (schema {version}, this one knows up to {known})")
+
+
+def prepare_file(path: Path) -> None:
+    """Make the file at C{path} a database of the newest schema, upgrading step by step after a backup.
+
+    @raise sqlite3.DatabaseError: corrupt.
+    @raise sqlite3.OperationalError: locked, full, unreadable.
+    @raise UnknownSchema: from the future.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    steps = _steps()
+    connection = _connect(path)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > len(steps):
+            raise UnknownSchema(f"{path}: schema {version}, this proxycache knows up to {len(steps)}")
+        if 0 < version < len(steps):
+            backup = sqlite3.connect(path.with_name(f"{path.name}.schema-{version}"))
+            try:
+                connection.backup(backup)
+            finally:
+                backup.close()
+        if version < len(steps):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for step in steps[version:]:
+                    for statement in _statements(step):
+                        connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={len(steps)}")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
+    finally:
+        connection.close()
+
+
+def set_aside(path: Path, now: float) -> Path:
+    """Rename a corrupt database, with its log, so that it can be looked at; returns its new name."""
+    aside = path.with_name(f"{path.name}.corrupt-{int(now)}")
+    for suffix in ("", "-wal", "-shm"):
+        try:
+            os.replace(f"{path}{suffix}", f"{aside}{suffix}")
+        except OSError:
+            continue
+    return aside
+
+
+def is_corruption(error: BaseException) -> bool:
+    """Whether an error means that the file itself is bad."""
+    return isinstance(error, sqlite3.DatabaseError) and any(word in str(error).lower() for word in _CORRUPT)
+
+
+class _FileGone(Exception):
+    """The file was unlinked or replaced under us: writes would go nowhere."""
+
+
+class Database:
+    """A database that may fail and comes back by itself.
+
+    @param disk: threads for opening and repairing.
+    @param rebuilt: called in the reactor's thread after a new, empty file took the place of a bad or lost one.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        path: Path,
+        disk: ThreadPool,
+        accounts: Accounts,
+        now: Callable[[], float],
+        rebuilt: Callable[[], None],
+    ) -> None:
+        self._reactor = reactor
+        self._path = path
+        self._disk = disk
+        self._accounts = accounts
+        self._now = now
+        self._rebuilt = rebuilt
+        self._log = make_logger()
+        self._pools: tuple[ConnectionPool, ConnectionPool] | None = None
+        self._identity: tuple[int, int] | None = None
+        self._failure: str | None = "not opened yet"
+        self._write_failure: str | None = None
+        self._repair: Deferred[bool] | None = None
+        self._again: IDelayedCall | None = None
+        self._running = False
+
+    def state(self) -> str | None:
+        """None where it answers and takes records, else why not."""
+        return self._failure or self._write_failure
+
+    def start(self) -> None:
+        """Open it, blocking: nobody is served yet. A failure is logged and mended later.
+
+        @raise UnknownSchema: refused.
+        """
+        self._running = True
+        try:
+            fresh = self._open_file()
+        except (OSError, sqlite3.Error) as error:
+            self._failed(str(error))
+            return
+        self._open_pools(fresh)
+
+    def stop(self) -> None:
+        """Close the pools; waits for the statements that are under way."""
+        self._running = False
+        self._close_pools()
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+
+    def read(self, work: Callable[[sqlite3.Cursor], T]) -> Deferred[T]:
+        """Run C{work} on a reader connection.
+
+        @return: its result, within L{ANSWER_TIMEOUT_SECONDS}; fails with L{MetadataUnavailable}.
+        """
+        return self._run(0, work, ANSWER_TIMEOUT_SECONDS)
+
+    def write(self, work: Callable[[sqlite3.Cursor], T]) -> Deferred[T]:
+        """Run C{work} in one transaction on the writer connection; fails with L{MetadataUnavailable}."""
+
+        def transaction(cursor: sqlite3.Cursor) -> T:
+            cursor.execute("BEGIN IMMEDIATE")
+            return work(cursor)
+
+        return self._run(1, transaction, None).addCallbacks(self._written, self._not_written)
+
+    def _written(self, result: T) -> T:
+        self._write_failure = None
+        return result
+
+    def _not_written(self, failure: Failure) -> Failure:
+        """Reads go on where only writing fails: another writer's lock, a full disk."""
+        if self._write_failure is None:
+            self._log.warn("database takes no records: {why}", why=failure.getErrorMessage())
+        self._write_failure = failure.getErrorMessage()
+        return failure
+
+    def _run(self, pool: int, work: Callable[[sqlite3.Cursor], T], timeout: float | None) -> Deferred[T]:
+        if self._pools is None or self._failure is not None:
+            return fail(MetadataUnavailable(CAUSE, self._failure or "closed"))
+        identity = self._identity
+
+        def checked(cursor: sqlite3.Cursor) -> T:
+            if self._look() != identity:
+                raise _FileGone(f"{self._path} was removed or replaced")
+            return work(cursor)
+
+        pending: Deferred[T] = self._pools[pool].runInteraction(checked)
+
+        if timeout is not None:
+
+            def late(value: object, seconds: float) -> object:
+                return Failure(TimeoutError(f"no answer from the database in {seconds:g} s"))
+
+            pending.addTimeout(timeout, self._reactor, onTimeoutCancel=late)
+        return pending.addErrback(self._classify, pool == 0)
+
+    def _classify(self, failure: Failure, reading: bool) -> Failure:
+        error = failure.value
+        if isinstance(error, MetadataUnavailable) or not isinstance(
+            error, (sqlite3.Error, OSError, _FileGone, TimeoutError)
+        ):
+            return failure
+        if reading or isinstance(error, _FileGone) or is_corruption(error):
+            self._failed(str(error))
+        return Failure(MetadataUnavailable(CAUSE, str(error)))
+
+    def _failed(self, why: str) -> None:
+        self._accounts.database_failures += 1
+        if self._failure is None or self._failure == "not opened yet":
+            self._log.warn("database unavailable, serving without: {why}", why=why)
+        self._failure = why
+        if self._running and self._again is None and self._repair is None:
+            self._again = self._reactor.callLater(RECOVERY_SECONDS, self._recover)
+
+    def _recover(self) -> None:
+        """Open the file again, in a thread; set it aside where it is corrupt."""
+        self._again = None
+        self._close_pools(wait=False)
+        self._repair = deferToThreadPool(self._reactor, self._disk, self._open_file)  # type: ignore[arg-type]
+        self._repair.addCallbacks(self._recovered, self._not_recovered)
+
+    def _recovered(self, fresh: bool) -> None:
+        self._repair = None
+        if self._running:
+            self._log.info("database available again")
+            self._open_pools(fresh)
+
+    def _not_recovered(self, failure: Failure) -> None:
+        self._repair = None
+        self._failed(failure.getErrorMessage())
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _open_file(self) -> bool:
+        """Prepare the file; true where it is a new one that replaces one we had."""
+        had = self._identity
+        try:
+            prepare_file(self._path)
+        except sqlite3.DatabaseError as error:
+            if not is_corruption(error):
+                raise
+            aside = set_aside(self._path, self._now())
+            self._log.error("database is corrupt ({why}); set aside as {aside}", why=error, aside=aside)
+            prepare_file(self._path)
+        self._identity = self._look()
+        return had is not None and had != self._identity
+
+    def _open_pools(self, fresh: bool) -> None:
+        def pool(most: int) -> ConnectionPool:
+            made = ConnectionPool(
+                "sqlite3",
+                str(self._path),
+                timeout=BUSY_TIMEOUT_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                cp_min=1,
+                cp_max=most,
+                cp_openfun=_prepare,
+                cp_reactor=self._reactor,
+                cp_noisy=False,
+            )
+            made.start()
+            return made
+
+        self._pools = (pool(READERS), pool(1))
+        self._failure = None
+        if fresh:
+            self._rebuilt()
+
+    def _close_pools(self, wait: bool = True) -> None:
+        pools, self._pools = self._pools, None
+        for pool in pools or ():
+            if wait:
+                pool.close()
+            else:
+                # Joining a thread that waits for a lock would hold up the reactor.
+                deferToThreadPool(self._reactor, self._disk, _close_quietly, pool)  # type: ignore[arg-type]
+
+
+def _close_quietly(pool: ConnectionPool) -> None:
+    pool.finalClose()
+
+
+__all__ = ["CAUSE", "Database", "check_version", "is_corruption", "prepare_file", "set_aside"]

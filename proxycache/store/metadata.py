@@ -1,0 +1,236 @@
+"""Entries and chunk records in the database: read on first use, written in batches behind the stream."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from zope.interface import implementer
+
+from proxycache.interfaces import ChunkUse, IMetadataStore
+from proxycache.policy.entry import Representation, StoredRepresentation
+from proxycache.policy.fields import Fields
+from proxycache.policy.validators import Validator
+
+from .database import Database
+
+FLUSH_SECONDS = 0.2
+"""A record is at most this much older than its row."""
+
+RETRY_SECONDS = 1.0
+MAX_PENDING = 200_000
+"""Statements kept while the database is away; beyond, the oldest are dropped and their bytes fetched again."""
+
+Statement = tuple[str, tuple[object, ...]]
+
+_SAVE = """
+INSERT INTO entry (id, key, variant, origin, source_url, status, fields, length, validator, validator_is_date,
+                   request_time, response_time, rangeless, chunk_size, used_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    source_url = excluded.source_url, status = excluded.status, fields = excluded.fields, length = excluded.length,
+    validator = excluded.validator, validator_is_date = excluded.validator_is_date,
+    request_time = excluded.request_time, response_time = excluded.response_time,
+    rangeless = excluded.rangeless, used_at = excluded.used_at
+"""
+_COLUMNS = (
+    "id, key, variant, origin, source_url, status, fields, length, validator, validator_is_date, "
+    "request_time, response_time, rangeless, chunk_size"
+)
+
+
+def _unsigned(checksum: int) -> int:
+    return checksum & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def _signed(checksum: int) -> int:
+    return checksum - (1 << 64) if checksum >= 1 << 63 else checksum
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")
+
+
+def _bytes(value: str | None) -> bytes | None:
+    return None if value is None else value.encode("latin-1")
+
+
+def _variant_json(representation: Representation) -> str:
+    return json.dumps([[_text(name), _text(value)] for name, value in representation.vary])
+
+
+def _row(representation: Representation, used_at: float) -> tuple[object, ...]:
+    validator = representation.validator
+    return (
+        representation.id,
+        representation.key,
+        _variant_json(representation),
+        representation.origin,
+        representation.source_url,
+        representation.status,
+        json.dumps([[_text(name), _text(value)] for name, value in representation.fields]),
+        representation.length,
+        None if validator is None else validator.value,
+        int(validator is not None and validator.is_date),
+        representation.request_time,
+        representation.response_time,
+        int(representation.rangeless),
+        representation.chunk_size,
+        used_at,
+    )
+
+
+def _representation(row: Sequence[object]) -> Representation:
+    (id, key, variant, origin, source_url, status, fields, length, validator, is_date, *rest) = row
+    request_time, response_time, rangeless, chunk_size = rest
+    assert isinstance(key, bytes) and isinstance(source_url, bytes)
+    return Representation(
+        id=str(id),
+        key=key,
+        origin=str(origin),
+        source_url=source_url,
+        status=int(str(status)),
+        fields=Fields((name.encode("latin-1"), value.encode("latin-1")) for name, value in json.loads(str(fields))),
+        length=length if isinstance(length, int) else None,
+        validator=Validator(validator, bool(is_date)) if isinstance(validator, bytes) else None,
+        request_time=float(str(request_time)),
+        response_time=float(str(response_time)),
+        vary=tuple((name.encode("latin-1"), _bytes(value)) for name, value in json.loads(str(variant))),
+        rangeless=bool(rangeless),
+        chunk_size=int(str(chunk_size)),
+    )
+
+
+@implementer(IMetadataStore)
+class MetadataStore:
+    """See L{IMetadataStore}.
+
+    @param now: wall clock, seconds since the epoch.
+    """
+
+    def __init__(self, reactor: IReactorTime, database: Database, now: Callable[[], float]) -> None:
+        self._reactor = reactor
+        self._database = database
+        self._now = now
+        self._pending: list[Statement] = []
+        self._timer: IDelayedCall | None = None
+        self._flushing: Deferred[None] | None = None
+        self._stopped = False
+
+    def state(self) -> str | None:
+        """None where the database answers, else why not."""
+        return self._database.state()
+
+    def load(self, key: bytes) -> Deferred[Sequence[StoredRepresentation]]:
+        """All variants under C{key}, the most recently used first."""
+
+        def work(cursor: sqlite3.Cursor) -> Sequence[StoredRepresentation]:
+            rows = cursor.execute(f"SELECT {_COLUMNS} FROM entry WHERE key = ? ORDER BY used_at DESC", (key,)).fetchall()
+            found = []
+            for row in rows:
+                chunks = cursor.execute("SELECT idx, checksum FROM chunk WHERE entry_id = ?", (row[0],)).fetchall()
+                found.append(
+                    StoredRepresentation(
+                        _representation(row), {index: _unsigned(checksum) for index, checksum in chunks}
+                    )
+                )
+            return found
+
+        return self._database.read(work)
+
+    def chunk_uses(self) -> Deferred[list[ChunkUse]]:
+        """Every recorded chunk, the least recently used generation first."""
+
+        def work(cursor: sqlite3.Cursor) -> list[ChunkUse]:
+            rows = cursor.execute(
+                "SELECT entry_id, idx, size FROM chunk JOIN entry ON entry.id = entry_id ORDER BY used_at, idx"
+            )
+            return [ChunkUse(*row) for row in rows]
+
+        return self._database.read(work)
+
+    def known_ids(self) -> Deferred[set[str]]:
+        """The id of every recorded generation."""
+        return self._database.read(lambda cursor: {id for (id,) in cursor.execute("SELECT id FROM entry")})
+
+    def save(self, representation: Representation) -> None:
+        """Record or renew a generation, in place of another of its key and variant."""
+        row = _row(representation, self._now())
+        self._add(
+            "DELETE FROM entry WHERE key = ? AND variant = ? AND id <> ?", (row[1], row[2], representation.id)
+        )
+        self._add(_SAVE, row)
+
+    def record_chunk(self, id: str, chunk: int, checksum: int, size: int) -> None:
+        """Record a complete chunk; nothing where its generation is gone by then."""
+        self._add(
+            "INSERT OR REPLACE INTO chunk (entry_id, idx, checksum, size)"
+            " SELECT id, ?, ?, ? FROM entry WHERE id = ?",
+            (chunk, _signed(checksum), size, id),
+        )
+
+    def forget_chunks(self, id: str, chunks: Sequence[int]) -> None:
+        """Forget chunks."""
+        for chunk in chunks:
+            self._add("DELETE FROM chunk WHERE entry_id = ? AND idx = ?", (id, chunk))
+
+    def remove(self, id: str) -> None:
+        """Forget a generation with its chunks."""
+        self._add("DELETE FROM entry WHERE id = ?", (id,))
+
+    def used(self, id: str, when: float) -> None:
+        """Note a use."""
+        self._add("UPDATE entry SET used_at = ? WHERE id = ?", (when, id))
+
+    def _add(self, sql: str, values: tuple[object, ...]) -> None:
+        self._pending.append((sql, values))
+        if len(self._pending) > MAX_PENDING:
+            del self._pending[: MAX_PENDING // 10]
+        self._schedule(FLUSH_SECONDS)
+
+    def _schedule(self, seconds: float) -> None:
+        if self._timer is None and self._flushing is None and not self._stopped:
+            self._timer = self._reactor.callLater(seconds, self._flush)
+
+    def _flush(self) -> None:
+        self._timer = None
+        batch, self._pending = self._pending, []
+        if not batch:
+            return
+
+        def work(cursor: sqlite3.Cursor) -> None:
+            for sql, values in batch:
+                cursor.execute(sql, values)
+
+        def failed(_: object) -> None:
+            self._pending[:0] = batch
+
+        self._flushing = self._database.write(work)
+        self._flushing.addErrback(failed).addBoth(self._flushed)
+
+    def _flushed(self, _: object) -> None:
+        self._flushing = None
+        if self._pending:
+            self._schedule(FLUSH_SECONDS if self._database.state() is None else RETRY_SECONDS)
+
+    def flush(self) -> Deferred[None]:
+        """Write what is pending; fires when that was tried. For the orderly end."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._flushing is None:
+            self._flush()
+        waiting, done = self._flushing, Deferred[None]()
+        if waiting is None:
+            return succeed(None)
+        waiting.addBoth(lambda _: done.callback(None))
+        return done
+
+    def stop(self) -> Deferred[None]:
+        """Write what is pending and accept nothing more."""
+        self._stopped = True
+        first = self.flush()
+        return first.addCallback(lambda _: self.flush() if self._pending else None)

@@ -1,0 +1,1 @@
+"""The database's schema: numbered steps, each applied once, in order. C{PRAGMA user_version} tells the last one."""

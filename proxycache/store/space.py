@@ -1,0 +1,129 @@
+"""How much may lie on the disk, and what goes when it is too much.
+
+The limit is the smaller of C{max_size} and what keeps C{min_free}, looked at as the disk changes. Room is made before
+it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from proxycache.accounts import Accounts
+from proxycache.interfaces import ChunkUse, ICacheFiles
+from proxycache.log import make_logger
+from proxycache.policy.eviction import ChunkName, LeastRecentlyUsed
+
+LOOK_SECONDS = 1.0
+"""Between two looks at the file system's free space, while something is written."""
+
+
+@frozen
+class SpaceLimits:
+    """@ivar max_size: bytes of cached chunks.
+    @ivar min_free: bytes of the file system that stay free; where C{min_free_fraction} is set, that part of it.
+    """
+
+    max_size: int
+    min_free: int = 0
+    min_free_fraction: float = 0.0
+
+
+class Space:
+    """Room for chunks.
+
+    @param in_use: whether a chunk has a reader; such a one is never evicted.
+    @param evict: drops a chunk's bytes and its record.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        files: ICacheFiles,
+        limits: SpaceLimits,
+        accounts: Accounts,
+        in_use: Callable[[ChunkName], bool],
+        evict: Callable[[ChunkName], None],
+    ) -> None:
+        self._clock = clock
+        self._files = files
+        self._limits = limits
+        self._accounts = accounts
+        self._in_use = in_use
+        self._evict = evict
+        self._order = LeastRecentlyUsed()
+        self._free_limit: int | None = None
+        self._looked = float("-inf")
+        self._looking = False
+        self._log = make_logger()
+
+    @property
+    def used(self) -> int:
+        """Bytes of chunks on disk."""
+        return self._order.total
+
+    @property
+    def limit(self) -> int:
+        """Bytes of chunks that may be on disk now."""
+        if self._free_limit is None:
+            return self._limits.max_size
+        return min(self._limits.max_size, self._free_limit)
+
+    def __contains__(self, name: ChunkName) -> bool:
+        return name in self._order
+
+    def restore(self, uses: list[ChunkUse]) -> None:
+        """Take over what the database knows, the least recently used first. What was used since stays newer."""
+        newer = self._order
+        self._order = LeastRecentlyUsed()
+        for use in uses:
+            self._order.admit((use.id, use.chunk), use.size)
+        for name, size in newer.items():
+            self._order.admit(name, size)
+
+    def look(self) -> Deferred[None]:
+        """Look at the file system. Never fails."""
+        self._looking = True
+        self._looked = self._clock.seconds()
+
+        def found(space: tuple[int, int]) -> None:
+            total, free = space
+            keep = max(self._limits.min_free, int(total * self._limits.min_free_fraction))
+            self._free_limit = max(0, self._order.total + free - keep)
+
+        def over(result: object) -> None:
+            self._looking = False
+
+        return self._files.space().addCallbacks(found, lambda _: None).addBoth(over)
+
+    def reserve(self, size: int) -> bool:
+        """Make room for C{size} more bytes; false where everything that could go is in use."""
+        if not self._looking and self._clock.seconds() - self._looked >= LOOK_SECONDS:
+            self.look()
+        self.make_room(size)
+        return self._order.total + size <= self.limit
+
+    def make_room(self, size: int) -> None:
+        """Evict until C{size} more bytes fit, or nothing more can go."""
+        excess = self._order.total + size - self.limit
+        if excess <= 0:
+            return
+        for name in list(self._order.victims(excess, self._in_use)):
+            self._order.remove(name)
+            self._accounts.evicted_chunks += 1
+            self._evict(name)
+
+    def admit(self, name: ChunkName, size: int) -> None:
+        """A chunk was written."""
+        self._order.admit(name, size)
+
+    def use(self, name: ChunkName) -> None:
+        """A chunk was read."""
+        self._order.use(name)
+
+    def remove(self, name: ChunkName) -> None:
+        """A chunk is gone."""
+        self._order.remove(name)

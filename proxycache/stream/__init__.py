@@ -1,0 +1,1 @@
+"""Response bodies: one cursor, one state machine, one producer at a time."""

@@ -1,0 +1,231 @@
+"""A body producer that passes the origin's bytes on, with no cache in between."""
+
+from __future__ import annotations
+
+from attrs import evolve
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IConsumer
+from twisted.python.failure import Failure
+from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
+from zope.interface import implementer
+
+from proxycache.accounts import Accounts
+from proxycache.errors import (
+    BodyBroken,
+    FillPreempted,
+    InvalidAnswer,
+    ObjectChanged,
+    OriginError,
+    OriginStatus,
+    UnframedEnd,
+)
+from proxycache.interfaces import IBodyReceiver, IOrigin, IOriginResponse, OriginRequest, Priority
+from proxycache.policy.answers import BodyExtent, body_extent
+from proxycache.policy.byterange import RangeSpec, format_range
+from proxycache.policy.retrying import MAX_ATTEMPTS
+from proxycache.policy.validators import Validator, strong_validator
+
+
+@implementer(IBodyProducer, IBodyReceiver)
+class PassthroughProducer:
+    """Writes bytes C{[cursor, stop)} of one version of an object to a consumer, straight from the origin.
+
+    A body that breaks is resumed from the cursor with If-Range, as often as it made progress.
+
+    @ivar cursor: next byte to write.
+    @param stop: one past the last byte; None: to the end of the body.
+    @param validator: of the version that was begun; None: a break cannot be mended.
+    @param length: complete length of that version, None where unknown.
+    """
+
+    def __init__(
+        self,
+        origin: IOrigin,
+        request: OriginRequest,
+        cursor: int,
+        stop: int | None,
+        validator: Validator | None,
+        length: int | None,
+        accounts: Accounts,
+    ) -> None:
+        self._origin = origin
+        self._request = request
+        self.cursor = cursor
+        self._stop = stop
+        self._validator = validator
+        self._length = length
+        self._accounts = accounts
+        self._consumer: IConsumer | None = None
+        self._response: IOriginResponse | None = None
+        self._pending: Deferred[IOriginResponse] | None = None
+        self._position = cursor
+        self._paused = False
+        self._failures = 0
+        self._done: Deferred[None] | None = None
+        self._held: list[bytes] = []
+
+    @property
+    def length(self) -> int | str:
+        """Bytes still to come, or UNKNOWN_LENGTH."""
+        return UNKNOWN_LENGTH if self._stop is None else self._stop - self.cursor
+
+    def adopt(self, response: IOriginResponse, extent: BodyExtent) -> None:
+        """Begin with a response that is here already; its body starts at C{extent.start}, at or before the cursor."""
+        self._response = response
+        self._position = extent.start
+
+    async def prepare(self) -> None:
+        """Have an acceptable response in hand, so that what fails can still become a status."""
+        while self._response is None:
+            try:
+                await self._ask()
+            except (BodyBroken, FillPreempted) as error:
+                self._count(error)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """Write until the body is complete; cancelling stops it.
+
+        @return: fails with an L{OriginError}, or an L{ObjectChanged} where the version cannot be completed.
+        """
+        self._consumer = consumer
+        done = self._done = Deferred(lambda _: self.stopProducing())
+        if self._response is None:
+            self._ask_again()
+        else:
+            self._deliver()
+        return done
+
+    def pauseProducing(self) -> None:
+        """Hold the origin up."""
+        self._paused = True
+        if self._response is not None:
+            self._response.pause()
+
+    def resumeProducing(self) -> None:
+        """Go on."""
+        self._paused = False
+        if self._response is not None:
+            self._response.resume()
+
+    def stopProducing(self) -> None:
+        """Stop for good; the Deferred stays silent."""
+        self._consumer = None
+        self._done = None
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.cancel()
+        response, self._response = self._response, None
+        if response is not None:
+            response.abort()
+
+    def received(self, data: bytes) -> None:
+        """See L{IBodyReceiver.received}."""
+        skip = self.cursor - self._position
+        self._position += len(data)
+        if skip > 0:
+            data = data[skip:]
+        if self._stop is not None:
+            data = data[: self._stop - self.cursor]
+        if not data:
+            return
+        self._failures = 0
+        self.cursor += len(data)
+        if self._consumer is not None:
+            self._consumer.write(data)
+        if self._stop is not None and self.cursor >= self._stop and self._done is not None:
+            self._end(None)
+
+    def ended(self, error: Exception | None) -> None:
+        """See L{IBodyReceiver.ended}."""
+        self._response = None
+        if self._stop is None and (error is None or isinstance(error, UnframedEnd)):
+            self._end(None)
+            return
+        if error is None or isinstance(error, UnframedEnd):
+            error = BodyBroken(f"the body ended at {self.cursor}")
+        try:
+            self._count(error)
+        except Exception as failed:
+            self._end(failed)
+            return
+        self._ask_again()
+
+    def _count(self, error: Exception) -> None:
+        """Another failure without progress; raised once there were enough, or where nothing can be resumed."""
+        self._failures += 1
+        if self._validator is None or self._failures >= MAX_ATTEMPTS:
+            raise error
+        self._accounts.retries += 1
+
+    def _ask_again(self) -> None:
+        async def ask() -> None:
+            try:
+                await self.prepare()
+            except CancelledError:
+                raise
+            except Exception as error:
+                self._end(error)
+                return
+            self._deliver()
+
+        self._asking = Deferred.fromCoroutine(ask())
+        self._asking.addErrback(Failure.trap, CancelledError)
+
+    async def _ask(self) -> None:
+        asked = RangeSpec(self.cursor, None if self._stop is None else self._stop - 1)
+        fields = self._request.fields
+        whole = self.cursor == 0 and self._stop is None
+        if not whole:
+            fields = fields.adding((b"Range", format_range(self.cursor, self._stop)))
+            if self._validator is not None:
+                fields = fields.adding((b"If-Range", self._validator.value))
+        request = evolve(self._request, fields=fields, asked=None if whole else asked)
+        self._pending = self._origin.fetch(request, Priority.CRITICAL)
+        try:
+            response = await self._pending
+        finally:
+            self._pending = None
+        try:
+            extent = self._check(response, request.asked)
+        except Exception:
+            response.abort()
+            raise
+        self.adopt(response, extent)
+
+    def _check(self, response: IOriginResponse, asked: RangeSpec | None) -> BodyExtent:
+        """Only the very version that was begun is ever spliced in."""
+        if response.status == 416:
+            raise ObjectChanged("the object is shorter than it was")
+        if response.status not in (200, 206):
+            raise OriginStatus(response.status)
+        extent = body_extent(response.status, response.fields, asked, response.body_length)
+        theirs = strong_validator(response.fields, response.response_time)
+        if self._validator is None or theirs != self._validator:
+            raise ObjectChanged("the object changed at the origin")
+        if self._length is not None and extent.length not in (None, self._length):
+            raise InvalidAnswer("the same version with another length")
+        return extent
+
+    def _deliver(self) -> None:
+        if self._response is None or self._done is None:
+            return
+        response = self._response
+        response.deliver(self)
+        if self._paused and self._response is response:
+            response.pause()
+
+    def _end(self, error: Exception | None) -> None:
+        done, self._done = self._done, None
+        response, self._response = self._response, None
+        if response is not None:
+            response.abort()
+        self._consumer = None
+        if done is None:
+            return
+        if error is None:
+            done.callback(None)
+        else:
+            done.errback(error)
+
+
+__all__ = ["OriginError", "PassthroughProducer"]

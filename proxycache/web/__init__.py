@@ -1,0 +1,1 @@
+"""HTTP towards clients: targets, heads, errors, and the admin listener."""

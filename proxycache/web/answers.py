@@ -1,0 +1,54 @@
+"""What each error becomes in HTTP: here and nowhere else."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from proxycache.errors import (
+    BadTarget,
+    InvalidAnswer,
+    MetadataUnavailable,
+    NoSuchOrigin,
+    ObjectChanged,
+    OriginBusy,
+    OriginError,
+    OriginStatus,
+    OriginTimeout,
+    OriginUnreachable,
+)
+from proxycache.policy.fields import Line
+
+
+@frozen
+class ErrorAnswer:
+    """@ivar reason: one line for the client."""
+
+    status: int
+    reason: str
+    fields: tuple[Line, ...] = ()
+
+
+RETRY_AFTER_SECONDS = 5
+"""What a 503 of ours recommends."""
+
+
+def answer_to(error: Exception) -> ErrorAnswer | None:
+    """The answer to an error that happened before the first byte; None for one that nobody foresaw."""
+    match error:
+        case BadTarget():
+            return ErrorAnswer(400, str(error))
+        case NoSuchOrigin():
+            return ErrorAnswer(404, str(error))
+        case OriginTimeout():
+            return ErrorAnswer(504, f"origin timed out: {error}")
+        case OriginBusy() | ObjectChanged() | MetadataUnavailable():
+            return ErrorAnswer(503, str(error), ((b"Retry-After", b"%d" % RETRY_AFTER_SECONDS),))
+        case OriginStatus(status=status) if status < 500 and status >= 400:
+            return ErrorAnswer(status, str(error))
+        case InvalidAnswer():
+            return ErrorAnswer(502, f"origin's answer is not valid: {error}")
+        case OriginUnreachable():
+            return ErrorAnswer(502, f"origin cannot be reached: {error}")
+        case OriginError():
+            return ErrorAnswer(502, f"origin failed: {error}")
+    return None
