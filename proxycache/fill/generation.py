@@ -33,7 +33,7 @@ from proxycache.policy.answers import BodyExtent, body_extent
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.entry import Representation
-from proxycache.policy.readahead import MAX_WINDOW, NEAR, Window, sequential_extension
+from proxycache.policy.readahead import MAX_WINDOW, NEAR
 from proxycache.policy.retrying import retry_delay
 from proxycache.policy.validators import parse_etag, strong_validator
 from proxycache.store.space import Space
