@@ -64,7 +64,14 @@ class DamagedChunk(CacheReadFailed):
 
 
 class CacheWriteFailed(StorageError):
-    """Bytes could not be written; they exist in memory only."""
+    """Bytes could not be written; they exist in memory only.
+
+    @ivar full: whether it was for want of space.
+    """
+
+    def __init__(self, reason: str, full: bool = False) -> None:
+        super().__init__(reason)
+        self.full = full
 
 
 class OriginError(ProxycacheError):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from zope.interface import Attribute, Interface
 
 from proxycache.policy.byterange import RangeSpec
@@ -192,8 +194,20 @@ class IMetadataStore(Interface):
         """None where the database answers, else the reason why not."""
 
 
-class IChunkManager(Interface):
-    """Answers one question: when can these bytes be read, or why not? See L{proxycache.fill.chunkmanager}."""
+class IDiskReactor(IReactorTime, IReactorFromThreads):
+    """What work in the disk's threads needs of the reactor."""
 
-    def lookup(target: ObjectTarget, request: Fields) -> Deferred[object]:
-        """The generation in force for a request, or None; fails with L{MetadataUnavailable}."""
+
+class IChunkManager(Interface):
+    """Answers one question: when can these bytes be read, or why not?
+
+    What it gives is declared above this layer: see L{proxycache.fill.chunkmanager}.
+    """
+
+    def lookup(target: ObjectTarget, request: Fields) -> Deferred[Any]:
+        """The generation that answers C{request}, fresh or stale, or None; fails with L{MetadataUnavailable}."""
+
+    def obtain(
+        target: ObjectTarget, request: OriginRequest, asked: RangeSpec | None, stale: Any = None, head: bool = False
+    ) -> Deferred[Any]:
+        """Make or renew the entry by asking the origin, once for all who ask meanwhile."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import txaio
+from txaio.tx import make_logger as make_twisted_logger
 
 txaio.use_twisted()
 
-make_logger = txaio.make_logger
+make_logger = make_twisted_logger
 """Call it once per object; it names the logger for the calling class, and its lines go where twistd's do."""

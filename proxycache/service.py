@@ -18,7 +18,7 @@ from twisted.web.server import Site
 from proxycache.accounts import Accounts
 from proxycache.config import Configuration
 from proxycache.fill.chunkmanager import ChunkManager
-from proxycache.fill.generation import Surroundings
+from proxycache.fill.surroundings import Surroundings
 from proxycache.interfaces import ChunkUse
 from proxycache.log import make_logger
 from proxycache.origin.client import OriginClient, Timeouts
@@ -163,5 +163,3 @@ def make_service(reactor: Any, configuration: Configuration) -> MultiService:
     for listener in listeners:
         listener.setServiceParent(root)
     return root
-
-

@@ -19,7 +19,12 @@ class Options(usage.Options):
     longdesc = "A caching, streaming reverse proxy for large files that are read in pieces."
     optParameters = (
         ("config", "c", None, "Configuration file (TOML)."),
-        ("origin", "o", None, "URL of the one origin, for everything below '/'; instead of those of the file."),
+        (
+            "origin",
+            "o",
+            None,
+            "URL of the one origin, for everything below '/'; instead of those of the file.",
+        ),
         ("admin", None, None, "Endpoint of the admin listener, such as tcp:8081:interface=127.0.0.1."),
         ("cache-dir", None, None, "Directory of the cache files."),
         ("database", None, None, "URL of the database, such as sqlite:///var/cache/proxycache/index.sqlite."),

@@ -24,8 +24,13 @@ def _selectables() -> set[object]:
 
 
 def _threads() -> set[threading.Thread]:
-    pool = {thread for thread in reactor.getThreadPool().threads} if hasattr(reactor, "threadpool") else set()
-    return {thread for thread in threading.enumerate() if thread not in pool}
+    """Threads, less the reactor's own and those of test origins, whose C{stop} joins them."""
+    pool = set(reactor.threadpool.threads) if reactor.threadpool is not None else set()
+    return {
+        thread
+        for thread in threading.enumerate()
+        if thread not in pool and not thread.name.startswith("origin ")
+    }
 
 
 def _settle(leftovers: Any) -> set[Any]:

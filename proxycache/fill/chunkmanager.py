@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred, succeed
@@ -26,7 +26,7 @@ from proxycache.log import make_logger
 from proxycache.policy.answers import BodyExtent, body_extent
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
-from proxycache.policy.entry import Representation
+from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.eviction import ChunkName
 from proxycache.policy.fields import Fields
 from proxycache.policy.origins import ObjectTarget
@@ -34,7 +34,8 @@ from proxycache.policy.readahead import FIRST_WINDOW, NEAR
 from proxycache.policy.storing import refusal, storable_fields, variant_matches, variant_of
 from proxycache.policy.validators import strong_validator
 
-from .generation import Generation, Surroundings
+from .generation import Generation
+from .surroundings import Surroundings
 
 MAX_IDLE = 512
 """Generations without a reader that stay in memory, their files open."""
@@ -136,7 +137,7 @@ class ChunkManager:
             self._around.metadata.load(target.key).addCallback(self._loaded, target).addBoth(self._tell, target.key)
         return done.addCallback(lambda _: self._match(target, request))
 
-    def _loaded(self, found: list[object], target: ObjectTarget) -> None:
+    def _loaded(self, found: Sequence[StoredRepresentation], target: ObjectTarget) -> None:
         if target.key in self._variants:
             return
         for stored in found:
@@ -202,9 +203,10 @@ class ChunkManager:
         first = probe.join(request.fields)
         self._probes.setdefault(target.key, []).append(probe)
         sent = self._probe_request(request, asked, stale, head)
-        pending = self._around.origin.fetch(sent, Priority.CRITICAL)
-        pending.addCallback(self._answered, target, sent, stale, head)
-        pending.addBoth(self._settle, probe)
+        answered: Deferred[Answer] = self._around.origin.fetch(sent, Priority.CRITICAL).addCallback(
+            self._answered, target, sent, stale, head
+        )
+        answered.addBoth(self._settle, probe)
         return first
 
     def _probe_request(
@@ -434,7 +436,7 @@ class ChunkManager:
             _, oldest = self._idle.popitem(last=False)
             if oldest.busy:
                 continue
-            oldest.close_file()
+            oldest.contents.close_file()
             variants = self._variants.get(oldest.representation.key, [])
             if len(variants) == 1 and oldest in variants and self._around.metadata.state() is None:
                 del self._variants[oldest.representation.key]
@@ -453,7 +455,7 @@ class ChunkManager:
         id, chunk = name
         generation = self._by_id.get(id)
         if generation is not None:
-            generation.evict(chunk)
+            generation.contents.evict(chunk)
             return
         self._around.metadata.forget_chunks(id, [chunk])
         self._files.open(id).punch(chunk * self._chunk_size, (chunk + 1) * self._chunk_size)
@@ -463,7 +465,7 @@ class ChunkManager:
         for generation in self._by_id.values():
             if generation.stored:
                 generation.renew(generation.representation)
-                for chunk, checksum in generation.present.items():
+                for chunk, checksum in generation.contents.present.items():
                     start = generation.chunking.start(chunk)
                     size = generation.chunking.stop(chunk, generation.length) - start
                     self._around.metadata.record_chunk(generation.id, chunk, checksum, size)
@@ -476,4 +478,4 @@ class ChunkManager:
         """Stop all fetching."""
         for generation in list(self._by_id.values()):
             generation.quiet()
-            generation.close_file()
+            generation.contents.close_file()

@@ -11,6 +11,7 @@ from zope.interface import implementer
 from proxycache.errors import BodyBroken, UnframedEnd
 from proxycache.interfaces import IBodyReceiver, IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.policy.answers import BodyExtent
+from proxycache.policy.byterange import RangeSpec
 
 RESUME_SLACK = 256 * 1024
 """A run that ran ahead of its readers starts again once it may take this many bytes at least."""
@@ -22,13 +23,13 @@ class RunOwner(Protocol):
     def judge(self, run: Run, response: IOriginResponse) -> BodyExtent:
         """Which bytes a response carries; raises where none of them may be used."""
 
-    def landed(self, run: Run, start: int, data: bytes) -> None:
+    def landed(self, start: int, data: bytes) -> None:
         """Bytes arrived."""
 
     def congested(self) -> bool:
         """Whether bytes arrive faster than they can be put away."""
 
-    def body_over(self, run: Run, stop: int, certain: bool) -> None:
+    def body_over(self, stop: int, certain: bool) -> None:
         """A body of unknown length ended at C{stop}; C{certain} where its framing said so."""
 
     def ended(self, run: Run, error: Exception | None) -> None:
@@ -43,6 +44,7 @@ class Run:
     @ivar stop: one past the last wanted byte; None: to the end of the body, wherever that is.
     @ivar allowance: how far it may run ahead of its readers, one past the last byte; None: as far as it likes.
     @ivar received_bytes: body bytes that arrived.
+    @ivar asked: the range that was asked for, None for the whole.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Run:
         self.priority = priority
         self.allowance = allowance
         self.received_bytes = 0
+        self.asked: RangeSpec | None = None
         self._owner = owner
         self._extent: BodyExtent | None = None
         self._pending: Deferred[IOriginResponse] | None = None
@@ -67,6 +70,7 @@ class Run:
 
     def send(self, origin: IOrigin, request: OriginRequest) -> None:
         """Ask the origin."""
+        self.asked = request.asked
         self._pending = origin.fetch(request, self.priority)
         self._pending.addCallbacks(self._answered, self._failed)
 
@@ -112,7 +116,7 @@ class Run:
             data = data[: self.stop - start]
         self.position = start + len(data)
         self.received_bytes += len(data)
-        self._owner.landed(self, start, data)
+        self._owner.landed(start, data)
         if self._over:
             return
         assert self._extent is not None
@@ -131,9 +135,10 @@ class Run:
             if whole or (error is not None and not isinstance(error, UnframedEnd)):
                 self._finish(None if whole else error)
             else:
-                self._finish(BodyBroken(f"the body ended at {self.position}, {self.stop - self.position} bytes early"))
+                early = self.stop - self.position
+                self._finish(BodyBroken(f"the body ended at {self.position}, {early} bytes early"))
         elif error is None or isinstance(error, UnframedEnd):
-            self._owner.body_over(self, self.position, certain=error is None)
+            self._owner.body_over(self.position, certain=error is None)
             self._finish(None)
         else:
             self._finish(error)

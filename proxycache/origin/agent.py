@@ -60,9 +60,7 @@ class TargetAgent(Agent):
         target = authority_and_rest[slash:] if slash >= 0 else b"/"
         endpoint = _AnnouncingEndpoint(self._getEndpoint(parsed), connecting)
         key = (parsed.scheme, parsed.host, parsed.port)
-        answer: Deferred[IResponse] = self._requestWithEndpoint(
-            key, endpoint, method, parsed, headers, body, target
-        )
+        answer: Deferred[IResponse] = self._requestWithEndpoint(key, endpoint, method, parsed, headers, body, target)
         return answer
 
 
@@ -93,8 +91,6 @@ class ExactAgent:
         return answer.addCallback(self._keep_fields)
 
     def _keep_fields(self, response: IResponse) -> IResponse:
-        self.fields = Fields(
-            (name, value) for name, values in response.headers.getAllRawHeaders() for value in values
-        )
+        self.fields = Fields((name, value) for name, values in response.headers.getAllRawHeaders() for value in values)
         response.headers.removeHeader(b"content-encoding")
         return response

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from attrs import evolve, frozen
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
@@ -58,7 +58,7 @@ class _Claim:
     """One fetch's hold on its slot, from the queue to the end of the body."""
 
     def __init__(self) -> None:
-        self.pending: Deferred[IOriginResponse] | None = None
+        self.cancel: Callable[[], None] | None = None
         self.response: OriginResponse | None = None
         self.preempted = False
 
@@ -66,8 +66,8 @@ class _Claim:
         self.preempted = True
         if self.response is not None:
             self.response.preempt()
-        elif self.pending is not None:
-            self.pending.cancel()
+        elif self.cancel is not None:
+            self.cancel()
 
 
 @implementer(IOrigin)
@@ -79,7 +79,7 @@ class OriginClient:
 
     def __init__(
         self,
-        reactor: IReactorTime,
+        reactor: Any,
         pool: HTTPConnectionPool,
         slots: Slots,
         timeouts: Timeouts,
@@ -217,7 +217,7 @@ class OriginClient:
             unbuffered=True,
             reactor=self._reactor,
         )
-        claim.pending = pending
+        claim.cancel = pending.cancel
         try:
             response = await pending
         except ConnectTimeoutError as error:
@@ -233,7 +233,7 @@ class OriginClient:
         finally:
             if deadline.active():
                 deadline.cancel()
-            claim.pending = None
+            claim.cancel = None
         return OriginResponse(
             response,
             exact.fields,

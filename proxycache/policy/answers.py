@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from proxycache.errors import InvalidAnswer, MalformedField
+from proxycache.errors import InvalidAnswer, MalformedField, ObjectChanged
 
 from .byterange import ContentRange, RangeSpec, parse_content_range
+from .entry import Representation
 from .fields import Fields
+from .validators import parse_etag, strong_validator
 
 
 @frozen
@@ -59,3 +61,32 @@ def body_extent(status: int, fields: Fields, asked: RangeSpec | None, body_lengt
     if body_length is not None and body_length != part.stop - part.start:
         raise InvalidAnswer("Content-Length contradicts Content-Range")
     return BodyExtent(part.start, part.stop, part.length)
+
+
+def check_version(known: Representation, status: int, fields: Fields, extent: BodyExtent, response_time: float) -> None:
+    """Check that a 200 or 206 carries bytes of the version we C{know}.
+
+    Parts are joined under one strong validator (RFC 9110, section 15.3.7.3); by their length alone only where the
+    origin's policy says so, which the caller has to know.
+
+    @raise ObjectChanged: another version.
+    @raise InvalidAnswer: neither the same nor another one for certain.
+    """
+    if fields.first(b"content-encoding") not in (None, b"identity"):
+        raise InvalidAnswer("an encoding nobody asked for")
+    if known.validator is not None:
+        theirs = strong_validator(fields, response_time)
+        modified = fields.first(b"last-modified") if known.validator.is_date else None
+        same = theirs == known.validator or (modified is not None and modified.strip() == known.validator.value)
+        if not same and (theirs is not None or modified is not None or status == 200):
+            raise ObjectChanged("the object changed at the origin")
+        if not same:
+            raise InvalidAnswer("a part without the validator of the rest")
+        if extent.length is None:
+            raise InvalidAnswer("a part that does not tell the complete length")
+    else:
+        tags = (parse_etag(known.fields.first(b"etag")), parse_etag(fields.first(b"etag")))
+        if None not in tags and tags[0] != tags[1]:
+            raise ObjectChanged("the object changed at the origin")
+    if extent.length != known.length:
+        raise ObjectChanged(f"{extent.length} bytes instead of {known.length}")

@@ -123,7 +123,12 @@ def reuse(representation: Representation, request: Fields, default_ttl: float | 
 
 
 def may_serve_on_error(
-    representation: Representation, request: Fields, default_ttl: float | None, now: float, *, disconnected: bool
+    representation: Representation,
+    request: Fields,
+    default_ttl: float | None,
+    now: float,
+    *,
+    disconnected: bool,
 ) -> bool:
     """Whether a stale response may stand in for an origin that failed (RFC 5861, section 4; RFC 9111, section 4.2.4).
 
@@ -136,7 +141,10 @@ def may_serve_on_error(
     if disconnected:
         return True
     overdue = current_age(representation, now) - lifetime(representation, default_ttl)
-    for directives in (response_directives(representation.fields), parse_directives(request.all(b"cache-control"))):
+    for directives in (
+        response_directives(representation.fields),
+        parse_directives(request.all(b"cache-control")),
+    ):
         window = parse_delta_seconds(directives.get("stale-if-error"))
         if window is not None and overdue <= window:
             return True

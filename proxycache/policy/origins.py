@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
-from attrs import frozen
+from attrs import field, frozen
 
 from proxycache.errors import BadTarget, NoSuchOrigin
 
@@ -43,7 +43,7 @@ class OriginPolicy:
     redirect_hosts: frozenset[str] = frozenset()
     trust_length: bool = False
     always_partial: bool = False
-    headers: Fields = Fields()
+    headers: Fields = field(factory=Fields)
 
 
 @frozen

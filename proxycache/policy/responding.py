@@ -57,7 +57,13 @@ def requested_ranges(request: Fields) -> tuple[RangeSpec, ...]:
 
 
 def answer(
-    representation: Representation, request: Fields, method: str, now: float, *, always_partial: bool, boundary: bytes
+    representation: Representation,
+    request: Fields,
+    method: str,
+    now: float,
+    *,
+    always_partial: bool,
+    boundary: bytes,
 ) -> Answer:
     """Answer a GET or HEAD from a stored response.
 

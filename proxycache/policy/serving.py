@@ -55,12 +55,8 @@ TERMINAL = frozenset({State.DONE, State.ABORTED})
 
 TRANSITIONS: dict[tuple[State, Event], Transition] = {
     (State.TRY_CACHE, Event.DELIVERED): Transition(State.TRY_CACHE, Retries.REFILL),
-    (State.TRY_CACHE, Event.READ_FAILED): Transition(
-        State.RETRY_DOWNLOAD, Retries.SPEND, otherwise=State.PASSTHROUGH
-    ),
-    (State.TRY_CACHE, Event.FILL_FAILED): Transition(
-        State.RETRY_DOWNLOAD, Retries.SPEND, otherwise=State.PASSTHROUGH
-    ),
+    (State.TRY_CACHE, Event.READ_FAILED): Transition(State.RETRY_DOWNLOAD, Retries.SPEND, otherwise=State.PASSTHROUGH),
+    (State.TRY_CACHE, Event.FILL_FAILED): Transition(State.RETRY_DOWNLOAD, Retries.SPEND, otherwise=State.PASSTHROUGH),
     (State.TRY_CACHE, Event.NO_METADATA): Transition(State.PASSTHROUGH),
     (State.RETRY_DOWNLOAD, Event.REFETCHED): Transition(State.TRY_CACHE),
     (State.RETRY_DOWNLOAD, Event.RETRY_FAILED): Transition(

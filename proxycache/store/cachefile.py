@@ -8,6 +8,7 @@ and verified, in the very buffer that is then sent.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,14 +17,13 @@ from typing import TypeVar
 import xxhash
 from attrs import frozen
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from proxycache.errors import CacheReadFailed, CacheWriteFailed, DamagedChunk
-from proxycache.interfaces import ChunkSpan, ICacheFile, ICacheFiles
+from proxycache.interfaces import ChunkSpan, ICacheFile, ICacheFiles, IDiskReactor
 
 T = TypeVar("T")
 
@@ -32,6 +32,8 @@ DISK_TIMEOUT_SECONDS = 5.0
 
 RACY_NS = 20_000_000
 """A change within this time of the last one may not show in C{mtime}: the clock of a file system is coarse."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _PUNCH_HOLE_KEEP_SIZE = 0x02 | 0x01
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -80,7 +82,7 @@ class CacheFile:
     @param now_ns: wall clock in nanoseconds since the epoch, to be compared with C{mtime}.
     """
 
-    def __init__(self, reactor: IReactorTime, path: Path, disk: ThreadPool, now_ns: Callable[[], int]) -> None:
+    def __init__(self, reactor: IDiskReactor, path: Path, disk: ThreadPool, now_ns: Callable[[], int]) -> None:
         self._reactor = reactor
         self._path = path
         self._disk = disk
@@ -171,7 +173,8 @@ class CacheFile:
         def over(result: object) -> object:
             self._writing -= 1
             if isinstance(result, Failure) and result.check(OSError):
-                return Failure(CacheWriteFailed(result.getErrorMessage()))
+                full = getattr(result.value, "errno", None) in _FULL
+                return Failure(CacheWriteFailed(result.getErrorMessage(), full))
             return result
 
         writing: Deferred[int] = self._changes.run(self._in_thread, work, "writing")
@@ -204,9 +207,9 @@ class CacheFile:
         self._descriptor = None
 
     def _in_thread(self, work: Callable[[], T], what: str) -> Deferred[T]:
-        pending: Deferred[T] = deferToThreadPool(self._reactor, self._disk, work)  # type: ignore[arg-type]
+        pending: Deferred[T] = deferToThreadPool(self._reactor, self._disk, work)
 
-        def late(value: object, seconds: float) -> object:
+        def late(value: T | Failure, seconds: float) -> T | Failure:
             return Failure(TimeoutError(f"{what} took more than {seconds:g} s"))
 
         return pending.addTimeout(DISK_TIMEOUT_SECONDS, self._reactor, onTimeoutCancel=late)
@@ -244,9 +247,7 @@ def _read_now(descriptor: _Descriptor, start: int, stop: int) -> bytes | None:
 class CacheFiles:
     """See L{ICacheFiles}. Files lie in C{directory/ab/abcdef…}, by the first two digits of their generation's id."""
 
-    def __init__(
-        self, reactor: IReactorTime, directory: Path, disk: ThreadPool, now_ns: Callable[[], int]
-    ) -> None:
+    def __init__(self, reactor: IDiskReactor, directory: Path, disk: ThreadPool, now_ns: Callable[[], int]) -> None:
         self._reactor = reactor
         self._directory = directory
         self._disk = disk
@@ -269,7 +270,7 @@ class CacheFiles:
                 return str(error)
             return None
 
-        return deferToThreadPool(self._reactor, self._disk, work)  # type: ignore[arg-type]
+        return deferToThreadPool(self._reactor, self._disk, work)
 
     def space(self) -> Deferred[tuple[int, int]]:
         """See L{ICacheFiles.space}."""
@@ -278,7 +279,7 @@ class CacheFiles:
             found = os.statvfs(self._directory)
             return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
 
-        return deferToThreadPool(self._reactor, self._disk, work)  # type: ignore[arg-type]
+        return deferToThreadPool(self._reactor, self._disk, work)
 
     def list_ids(self) -> Deferred[list[str]]:
         """See L{ICacheFiles.list_ids}."""
@@ -290,7 +291,7 @@ class CacheFiles:
                 if path.name.startswith(path.parent.name) and len(path.name) == ID_DIGITS
             ]
 
-        return deferToThreadPool(self._reactor, self._disk, work)  # type: ignore[arg-type]
+        return deferToThreadPool(self._reactor, self._disk, work)
 
 
 ID_DIGITS = 32

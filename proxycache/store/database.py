@@ -14,13 +14,14 @@ from typing import TypeVar
 
 from twisted.enterprise.adbapi import ConnectionPool
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from proxycache.accounts import Accounts
 from proxycache.errors import MetadataUnavailable, UnknownSchema
+from proxycache.interfaces import IDiskReactor
 from proxycache.log import make_logger
 
 T = TypeVar("T")
@@ -38,7 +39,6 @@ RECOVERY_SECONDS = 1.0
 """Between two looks at a database that failed."""
 
 _CORRUPT = ("malformed", "not a database", "corrupt")
-
 
 
 def _steps() -> list[str]:
@@ -159,7 +159,7 @@ class Database:
 
     def __init__(
         self,
-        reactor: IReactorTime,
+        reactor: IDiskReactor,
         path: Path,
         disk: ThreadPool,
         accounts: Accounts,
@@ -247,7 +247,7 @@ class Database:
 
         if timeout is not None:
 
-            def late(value: object, seconds: float) -> object:
+            def late(value: T | Failure, seconds: float) -> T | Failure:
                 return Failure(TimeoutError(f"no answer from the database in {seconds:g} s"))
 
             pending.addTimeout(timeout, self._reactor, onTimeoutCancel=late)
@@ -275,7 +275,7 @@ class Database:
         """Open the file again, in a thread; set it aside where it is corrupt."""
         self._again = None
         self._close_pools(wait=False)
-        self._repair = deferToThreadPool(self._reactor, self._disk, self._open_file)  # type: ignore[arg-type]
+        self._repair = deferToThreadPool(self._reactor, self._disk, self._open_file)
         self._repair.addCallbacks(self._recovered, self._not_recovered)
 
     def _recovered(self, fresh: bool) -> None:
@@ -338,7 +338,7 @@ class Database:
                 pool.close()
             else:
                 # Joining a thread that waits for a lock would hold up the reactor.
-                deferToThreadPool(self._reactor, self._disk, _close_quietly, pool)  # type: ignore[arg-type]
+                deferToThreadPool(self._reactor, self._disk, _close_quietly, pool)
 
 
 def _close_quietly(pool: ConnectionPool) -> None:

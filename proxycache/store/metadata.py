@@ -86,7 +86,8 @@ def _row(representation: Representation, used_at: float) -> tuple[object, ...]:
 def _representation(row: Sequence[object]) -> Representation:
     (id, key, variant, origin, source_url, status, fields, length, validator, is_date, *rest) = row
     request_time, response_time, rangeless, chunk_size = rest
-    assert isinstance(key, bytes) and isinstance(source_url, bytes)
+    assert isinstance(key, bytes)
+    assert isinstance(source_url, bytes)
     return Representation(
         id=str(id),
         key=key,
@@ -128,7 +129,9 @@ class MetadataStore:
         """All variants under C{key}, the most recently used first."""
 
         def work(cursor: sqlite3.Cursor) -> Sequence[StoredRepresentation]:
-            rows = cursor.execute(f"SELECT {_COLUMNS} FROM entry WHERE key = ? ORDER BY used_at DESC", (key,)).fetchall()
+            rows = cursor.execute(
+                f"SELECT {_COLUMNS} FROM entry WHERE key = ? ORDER BY used_at DESC", (key,)
+            ).fetchall()
             found = []
             for row in rows:
                 chunks = cursor.execute("SELECT idx, checksum FROM chunk WHERE entry_id = ?", (row[0],)).fetchall()
@@ -159,16 +162,13 @@ class MetadataStore:
     def save(self, representation: Representation) -> None:
         """Record or renew a generation, in place of another of its key and variant."""
         row = _row(representation, self._now())
-        self._add(
-            "DELETE FROM entry WHERE key = ? AND variant = ? AND id <> ?", (row[1], row[2], representation.id)
-        )
+        self._add("DELETE FROM entry WHERE key = ? AND variant = ? AND id <> ?", (row[1], row[2], representation.id))
         self._add(_SAVE, row)
 
     def record_chunk(self, id: str, chunk: int, checksum: int, size: int) -> None:
         """Record a complete chunk; nothing where its generation is gone by then."""
         self._add(
-            "INSERT OR REPLACE INTO chunk (entry_id, idx, checksum, size)"
-            " SELECT id, ?, ?, ? FROM entry WHERE id = ?",
+            "INSERT OR REPLACE INTO chunk (entry_id, idx, checksum, size) SELECT id, ?, ?, ? FROM entry WHERE id = ?",
             (chunk, _signed(checksum), size, id),
         )
 

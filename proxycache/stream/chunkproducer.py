@@ -108,7 +108,7 @@ class ChunkProducer:
             if not failure.check(CancelledError):
                 self._finish(failure.value)
 
-        pending.addCallback(arrived).addErrback(failed)  # type: ignore[arg-type]
+        pending.addCallback(arrived).addErrback(failed)
 
     def _write(self, data: bytes) -> None:
         assert self._consumer is not None

@@ -15,7 +15,6 @@ from proxycache.errors import (
     FillPreempted,
     InvalidAnswer,
     ObjectChanged,
-    OriginError,
     OriginStatus,
     UnframedEnd,
 )
@@ -226,6 +225,3 @@ class PassthroughProducer:
             done.callback(None)
         else:
             done.errback(error)
-
-
-__all__ = ["OriginError", "PassthroughProducer"]

@@ -8,8 +8,7 @@ from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import AlreadyCalled
-from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime
-from twisted.web.iweb import IBodyProducer
+from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer, IReactorTime
 from zope.interface import implementer
 
 from proxycache.accounts import Accounts
@@ -46,7 +45,7 @@ class _CountingConsumer:
         self._stream = stream
         self._consumer = consumer
 
-    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         raise NotImplementedError("a body producer never registers itself")
 
     def unregisterProducer(self) -> None:
@@ -258,6 +257,3 @@ def _give_up(waiter: Deferred[None], seconds: float) -> None:
         waiter.errback(OriginTimeout(f"not fetched again within {seconds:g} s"))
     except AlreadyCalled:
         pass
-
-
-_ = IBodyProducer

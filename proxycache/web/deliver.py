@@ -12,7 +12,14 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 from zope.interface import implementer
 
 from proxycache.accounts import Accounts
-from proxycache.errors import BadTarget, MalformedField, MetadataUnavailable, ObjectChanged, OriginError
+from proxycache.errors import (
+    BadTarget,
+    InvalidAnswer,
+    MalformedField,
+    MetadataUnavailable,
+    ObjectChanged,
+    OriginError,
+)
 from proxycache.fill.chunkmanager import ChunkManager, Obtained, Relayed
 from proxycache.fill.generation import Generation
 from proxycache.fill.reader import Reader
@@ -59,7 +66,14 @@ NOT_FORWARDED = frozenset(
 )
 """Request fields that are ours to decide; all others go to the origin."""
 
-CONDITIONAL = (b"range", b"if-range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since")
+CONDITIONAL = (
+    b"range",
+    b"if-range",
+    b"if-match",
+    b"if-none-match",
+    b"if-modified-since",
+    b"if-unmodified-since",
+)
 """Fields that go along where the origin answers the client itself."""
 
 
@@ -201,6 +215,9 @@ class Delivery:
                     self._revalidate(target, generation)
                     await self._serve(target, generation, self._hit(generation, asked))
                     return
+                case Reuse.FRESH | Reuse.STALE_WHILE_REVALIDATE if asked is not None:
+                    await self._bypass(target, "no-validator")
+                    return
                 case Reuse.FRESH | Reuse.STALE_WHILE_REVALIDATE:
                     status = CacheStatus(fwd="partial")
                 case Reuse.REVALIDATE:
@@ -250,7 +267,13 @@ class Delivery:
         manager = self._serving.manager
         request = self._upstream(target, attempts=1 if stale is not None and self._may_be_stale(target, stale) else 3)
         try:
-            got = await manager.obtain(target, request, asked, stale, head)
+            try:
+                got = await manager.obtain(target, request, asked, stale, head)
+            except InvalidAnswer:
+                if asked is None:
+                    raise
+                # It makes a mess of ranges; perhaps it gets the whole right.
+                got = await manager.obtain(target, request, None, stale, head)
             if head and isinstance(got, Relayed) and got.response is not None and got.response.status == 416:
                 got.response.abort()
                 got = await manager.obtain(target, request, None, stale, head)
@@ -264,16 +287,17 @@ class Delivery:
             if got.status == 304:
                 status = evolve(status, stored=True, fwd_status=304)
             if not self._can_serve(got.generation, self._first_range()):
-                raise ObjectChanged("another response brought other bytes")
+                await self._bypass(target, "no-validator")
+                return
             await self._serve(target, got.generation, status)
             return
         response = got.response
-        if response is not None and response.status >= 500 and stale is not None:
-            if self._may_be_stale(target, stale):
-                response.abort()
-                status = CacheStatus(hit=True, fwd_status=response.status, detail="origin-failed")
-                await self._serve(target, stale, status)
-                return
+        failed = response is not None and response.status >= 500
+        if response is not None and failed and stale is not None and self._may_be_stale(target, stale):
+            response.abort()
+            status = CacheStatus(hit=True, fwd_status=response.status, detail="origin-failed")
+            await self._serve(target, stale, status)
+            return
         if got.cause == "no-length":
             self._refill(target)
         if response is not None and response.status == 206:
@@ -287,7 +311,11 @@ class Delivery:
 
     def _may_be_stale(self, target: ObjectTarget, stale: Generation, disconnected: bool = False) -> bool:
         return may_serve_on_error(
-            stale.representation, self._fields, target.origin.default_ttl, self._serving.now(), disconnected=disconnected
+            stale.representation,
+            self._fields,
+            target.origin.default_ttl,
+            self._serving.now(),
+            disconnected=disconnected,
         ) and self._can_serve(stale, self._first_range())
 
     def _revalidate(self, target: ObjectTarget, generation: Generation) -> None:
@@ -337,7 +365,13 @@ class Delivery:
 
         def passthrough(cursor: int) -> PassthroughProducer:
             return PassthroughProducer(
-                self._serving.origin, request, cursor, stop, validator, generation.length, self._serving.accounts
+                self._serving.origin,
+                request,
+                cursor,
+                stop,
+                validator,
+                generation.length,
+                self._serving.accounts,
             )
 
         return self._made(reader, start, stop, passthrough)
@@ -514,7 +548,9 @@ class Delivery:
         if known is None:
             self._log.failure("unforeseen error")
         if not self._request.startedWriting:
-            self._cache_status = CacheStatus(fwd="miss", detail="error") if known and known.status > 500 else CacheStatus()
+            self._cache_status = (
+                CacheStatus(fwd="miss", detail="error") if known and known.status > 500 else CacheStatus()
+            )
             self._refuse(known or ErrorAnswer(500, "internal error"))
             return
         self._log.warn("{uri}: aborted after {sent} bytes: {error}", uri=self._uri(), sent=self._total(), error=error)

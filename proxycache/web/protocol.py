@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any, cast
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
+from twisted.web.http import Request as HTTPRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
@@ -34,9 +36,10 @@ class StrictChannel(HTTPChannel):
     _refused = False
 
     def dataReceived(self, data: bytes) -> None:
+        """The deadline of a header section begins with its first byte."""
         if self._refused:
             return
-        if self._deadline is None and not self._handlingRequest and not hasattr(self, "_complete"):
+        if self._deadline is None and not self._handlingRequest:
             self._deadline = self.callLater(HEADER_TIMEOUT_SECONDS, self._too_slow)
         super().dataReceived(data)
 
@@ -50,6 +53,7 @@ class StrictChannel(HTTPChannel):
             deadline.cancel()
 
     def lineReceived(self, line: bytes) -> None:
+        """A folded line (RFC 9112, section 5.2) is refused: others read it otherwise."""
         if self._refused:
             return
         if line[:1] in (b" ", b"\t"):
@@ -58,13 +62,16 @@ class StrictChannel(HTTPChannel):
         super().lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:
+        """Say so, in place of hanging up."""
         self.refuse(431, b"a header line is too long")
 
     def rawDataReceived(self, data: bytes) -> None:
+        """Nothing that follows a refusal is looked at."""
         if not self._refused:
             super().rawDataReceived(data)
 
     def allHeadersReceived(self) -> None:
+        """The head is complete: the last chance before somebody acts on it."""
         self._cancel_deadline()
         problem = self._problem()
         if problem is not None:
@@ -112,9 +119,10 @@ class StrictChannel(HTTPChannel):
     def abort(self) -> None:
         """End the connection so that the client sees that its response is incomplete."""
         if self.transport is not None:
-            self.transport.abortConnection()
+            cast(Any, self.transport).abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Nothing is left running."""
         self._cancel_deadline()
         super().connectionLost(reason)
 
@@ -144,12 +152,18 @@ class _Discarded:
 class StrictRequest(Request):
     """A request whose body is dropped as it comes."""
 
+    channel: StrictChannel
+    content: _Discarded
+    sitepath: list[bytes]
+
     def gotLength(self, length: int | None) -> None:
+        """A body is read away up to L{MAX_BODY}: Twisted would keep it."""
         self.content = _Discarded()
         if length is not None and length > MAX_BODY:
             self.channel.refuse(413, b"a body is not accepted here")
 
     def handleContentChunk(self, data: bytes) -> None:
+        """The same for a body without a declared length."""
         super().handleContentChunk(data)
         if self.content.size > MAX_BODY:
             self.channel.refuse(413, b"a body is not accepted here")
@@ -157,7 +171,7 @@ class StrictRequest(Request):
     @property
     def body_size(self) -> int:
         """Bytes of body that came and were dropped."""
-        return int(self.content.size) if self.content is not None else 0
+        return self.content.size
 
     def getRequestHostname(self) -> bytes:
         """Klein builds its routing from the name and fails on odd ones; there is one route, for every name."""
@@ -167,17 +181,19 @@ class StrictRequest(Request):
 class ObjectSite(Site):
     """A site in which the path is no matter of routing: it names an object of an origin, byte for byte."""
 
-    protocol = StrictChannel
+    protocol: Any = StrictChannel
 
     def __init__(self, resource: IResource, **arguments: object) -> None:
         super().__init__(resource, requestFactory=StrictRequest, parsePOSTFormSubmission=False, **arguments)
 
     def getResourceFor(self, request: Request) -> IResource:
+        """The one resource, whatever the path."""
         request.site = self
-        request.sitepath = []
+        cast(StrictRequest, request).sitepath = []
         request.prepath = []
         request.postpath = [b""]
-        return self.resource
+        resource: IResource = self.resource
+        return resource
 
-    def log(self, request: Request) -> None:
+    def log(self, request: HTTPRequest) -> None:
         """The delivery writes its own line, with the sources of the bytes."""

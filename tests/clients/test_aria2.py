@@ -29,4 +29,5 @@ def test_in_eight_connections(front: Front, tmp_path: Path, length: int) -> None
         body = (tmp_path / name).read_bytes()
         assert len(body) == length
         same(pattern, 0, body)
-    front.assert_sent_once(f"aria2/{length}.bin", length)
+    # Its first request is for the whole; its other connections overtake that, and the answer is cut off.
+    front.assert_sent_once(f"aria2/{length}.bin", length, cut_off=4 * MIB)

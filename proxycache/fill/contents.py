@@ -1,0 +1,266 @@
+"""What of a generation is here: chunks on disk, and chunks in memory on their way there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from proxycache.errors import CacheWriteFailed
+from proxycache.interfaces import ChunkSpan, ICacheFile
+from proxycache.log import make_logger
+from proxycache.policy.chunking import Chunking
+
+from .chunkbuffer import BufferState, ChunkBuffer
+from .surroundings import Surroundings
+
+MAX_WRITING = 4
+"""Chunks on their way to the disk before the origin is held up."""
+
+MAX_UNSTORED = 8
+"""Chunks kept in memory for readers while there is nowhere to store them."""
+
+MAX_PARTIAL = 16
+"""Incomplete chunks that nobody is fetching, kept for their rest to be filled in."""
+
+STORAGE_PAUSE_SECONDS = 1.0
+"""After a failed write, before the disk is tried again."""
+
+
+class Contents:
+    """Bytes of one generation. A disk that fails takes storage away, never the stream.
+
+    @ivar present: checksum by index of the chunks that are on disk.
+    @ivar length: complete length, None while it is not known.
+    @ivar stored: whether chunks may go to disk and be recorded.
+    @param settled: called whenever a chunk has left the memory, or will not.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        chunking: Chunking,
+        length: int | None,
+        file: ICacheFile,
+        present: dict[int, int],
+        around: Surroundings,
+        settled: Callable[[], None],
+    ) -> None:
+        self.chunking = chunking
+        self.length = length
+        self.present = present
+        self.stored = True
+        self._id = id
+        self._file = file
+        self._around = around
+        self._settled = settled
+        self._buffers: dict[int, ChunkBuffer] = {}
+        self._storage_off_until = float("-inf")
+        self._log = make_logger()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it is on disk, and nothing in memory."""
+        return self.length is not None and not self._buffers and len(self.present) == self.chunking.count(self.length)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether chunks are in memory."""
+        return bool(self._buffers)
+
+    def reach(self, position: int) -> int:
+        """One past the last byte that is here from C{position} on, within its chunk; C{position} where it is not."""
+        index = self.chunking.index(position)
+        buffer = self._buffers.get(index)
+        reached = position if buffer is None else buffer.reach(position)
+        if reached == position and index in self.present:
+            reached = self.chunking.stop(index, self.length)
+        return max(position, reached)
+
+    def next_here(self, position: int, limit: int) -> int:
+        """The first byte from C{position} on that is here, or C{limit}."""
+        index = self.chunking.index(position)
+        while self.chunking.start(index) < limit:
+            buffer = self._buffers.get(index)
+            if buffer is not None:
+                filled = buffer.filled.next_start(max(0, position - buffer.start))
+                if filled is not None:
+                    return min(limit, buffer.start + filled)
+            elif index in self.present:
+                return max(position, self.chunking.start(index))
+            index += 1
+        return limit
+
+    def holds(self, index: int) -> bool:
+        """Whether a chunk is in memory."""
+        return index in self._buffers
+
+    # Reading
+
+    def from_memory(self, position: int, limit: int) -> bytes | None:
+        """Bytes C{[position, limit)} as far as they are in memory; None where the first is not."""
+        buffer = self._buffers.get(self.chunking.index(position))
+        if buffer is None:
+            return None
+        stop = min(buffer.reach(position), limit)
+        return buffer.read(position, stop) if stop > position else None
+
+    def from_disk(self, position: int, limit: int) -> bytes | Deferred[bytes] | None:
+        """Bytes C{[position, limit)}, as far as the chunk goes; None where it is not on disk.
+
+        @raise CacheReadFailed: at once or by the Deferred.
+        """
+        index = self.chunking.index(position)
+        checksum = self.present.get(index)
+        if checksum is None:
+            return None
+        span = ChunkSpan(index, self.chunking.start(index), self.chunking.stop(index, self.length), checksum)
+        return self._file.read(span, position, min(span.stop, limit))
+
+    # Arriving
+
+    def put(self, start: int, data: bytes) -> None:
+        """Bytes C{[start, start + len(data))} arrived. What is here already is left alone."""
+        view = memoryview(data)
+        position, end = start, start + len(data)
+        while position < end:
+            index = self.chunking.index(position)
+            stop = min(end, self.chunking.stop(index, self.length))
+            if stop <= position:
+                return
+            if index not in self.present:
+                self._put(index, position, view[position - start : stop - start])
+            position = stop
+
+    def _put(self, index: int, position: int, data: memoryview) -> None:
+        buffer = self._buffers.get(index)
+        if buffer is None:
+            first = self.chunking.start(index)
+            buffer = self._buffers[index] = ChunkBuffer(first, self.chunking.stop(index, self.length) - first)
+        if buffer.state is BufferState.ARRIVING:
+            buffer.put(position, data)
+            if buffer.complete:
+                self._store(index, buffer)
+
+    def end_at(self, length: int) -> None:
+        """The complete length is known only now."""
+        self.length = length
+        index = self.chunking.index(length)
+        buffer = self._buffers.get(index)
+        if buffer is not None and buffer.state is BufferState.ARRIVING:
+            if buffer.start == length:
+                del self._buffers[index]
+                return
+            buffer.shorten(length)
+            if buffer.complete:
+                self._store(index, buffer)
+
+    def _store(self, index: int, buffer: ChunkBuffer, again: bool = True) -> None:
+        room = (
+            self.stored
+            and self._around.clock.seconds() >= self._storage_off_until
+            and self._around.space.reserve(len(buffer.data))
+        )
+        if not room:
+            buffer.state = BufferState.UNSTORED
+            return
+        buffer.state = BufferState.WRITING
+        writing = self._file.write(buffer.start, buffer.data, self.length)
+        writing.addCallback(self._written, index, buffer)
+        writing.addErrback(self._not_written, index, buffer, again)
+
+    def _written(self, checksum: int, index: int, buffer: ChunkBuffer) -> None:
+        if self._buffers.get(index) is buffer:
+            del self._buffers[index]
+        if self.stored:
+            self.present[index] = checksum
+            self._around.space.admit((self._id, index), len(buffer.data))
+            self._around.metadata.record_chunk(self._id, index, checksum, len(buffer.data))
+        self._settled()
+
+    def _not_written(self, failure: Failure, index: int, buffer: ChunkBuffer, again: bool) -> None:
+        error = failure.value
+        if not isinstance(error, CacheWriteFailed):
+            self._log.failure("writing a chunk failed unexpectedly", failure=failure)
+        elif error.full and again and self.stored:
+            self._around.space.look()
+            self._around.space.make_room(MAX_WRITING * self.chunking.size)
+            self._store(index, buffer, again=False)
+            return
+        self._around.accounts.write_failures += 1
+        if self._storage_off_until < self._around.clock.seconds():
+            self._log.warn("{id}: {why}; going on without storage", id=self._id, why=failure.getErrorMessage())
+        self._storage_off_until = self._around.clock.seconds() + STORAGE_PAUSE_SECONDS
+        buffer.state = BufferState.UNSTORED
+        self._settled()
+
+    # Memory
+
+    def count(self, state: BufferState) -> int:
+        """How many chunks in memory are in C{state}."""
+        return sum(buffer.state is state for buffer in self._buffers.values())
+
+    def partial_chunks(self) -> list[ChunkBuffer]:
+        """Chunks in memory that have gaps, in order."""
+        return [buffer for _, buffer in sorted(self._buffers.items()) if buffer.state is BufferState.ARRIVING]
+
+    def drop_oldest_unstored(self) -> None:
+        """Let go of the first chunk that is only in memory: whoever still needs it fetches it for himself."""
+        unstored = [index for index, buffer in self._buffers.items() if buffer.state is BufferState.UNSTORED]
+        if unstored:
+            del self._buffers[min(unstored)]
+
+    def trim(self, readers: Collection[int], coming: Callable[[int, int], bool]) -> None:
+        """Let go of chunks in memory that nobody near needs.
+
+        @param readers: where readers are.
+        @param coming: whether somebody is about to bring bytes of C{[start, stop)}.
+        """
+        reach = MAX_UNSTORED * self.chunking.size
+        partial = 0
+        for index, buffer in sorted(self._buffers.items()):
+            if buffer.state is BufferState.UNSTORED:
+                if not any(buffer.start - reach <= position < buffer.stop for position in readers):
+                    del self._buffers[index]
+            elif buffer.state is BufferState.ARRIVING and not coming(buffer.start, buffer.stop):
+                partial += 1
+                if partial > MAX_PARTIAL and not any(buffer.start <= at < buffer.stop for at in readers):
+                    del self._buffers[index]
+
+    def drop_memory(self) -> None:
+        """Let go of all but what is on its way to the disk."""
+        for index, buffer in list(self._buffers.items()):
+            if buffer.state is not BufferState.WRITING:
+                del self._buffers[index]
+
+    # Losing
+
+    def at_or_beyond(self, position: int) -> list[int]:
+        """Chunks on disk that end after C{position}."""
+        return [index for index in self.present if self.chunking.stop(index, self.length) > position]
+
+    def forget(self, chunks: Collection[int], record: bool = True) -> None:
+        """Chunks on disk are gone."""
+        gone = [index for index in chunks if self.present.pop(index, None) is not None]
+        for index in gone:
+            self._around.space.remove((self._id, index))
+        if gone and record:
+            self._around.metadata.forget_chunks(self._id, gone)
+
+    def evict(self, chunk: int) -> None:
+        """Give a chunk's space back; the order of eviction has dropped it already."""
+        if self.present.pop(chunk, None) is not None:
+            self._around.metadata.forget_chunks(self._id, [chunk])
+            self._file.punch(self.chunking.start(chunk), self.chunking.stop(chunk, self.length))
+
+    def discard(self) -> None:
+        """Nobody will need the bytes any more."""
+        self.stored = False
+        self.drop_memory()
+        self.forget(list(self.present), record=False)
+        self._file.unlink()
+
+    def close_file(self) -> None:
+        """Give the descriptor back until the next read."""
+        self._file.close()

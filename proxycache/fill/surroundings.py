@@ -1,0 +1,36 @@
+"""What every generation works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+from twisted.internet.interfaces import IReactorTime
+
+from proxycache.accounts import Accounts
+from proxycache.interfaces import IMetadataStore, IOrigin
+from proxycache.store.space import Space
+
+if TYPE_CHECKING:
+    from .generation import Generation
+
+
+@frozen
+class Surroundings:
+    """Collaborators of a generation.
+
+    @ivar linger: seconds that a fill outlives its last reader.
+    @ivar unusable: called with a generation that is not to be reused: the object changed, or it can never be
+        complete.
+    @ivar idle: called with a generation that nobody has read for C{linger} seconds.
+    """
+
+    clock: IReactorTime
+    origin: IOrigin
+    metadata: IMetadataStore
+    space: Space
+    accounts: Accounts
+    linger: float
+    unusable: Callable[[Generation], None]
+    idle: Callable[[Generation], None]
