@@ -18,9 +18,9 @@ QUIET_SECONDS = 5.0
 
 
 def _selectables() -> set[object]:
-    """Sockets and listeners of the reactor; its own waker is not one."""
-    waker = getattr(reactor, "waker", None)
-    return {found for found in (*reactor.getReaders(), *reactor.getWriters()) if found is not waker}
+    """Sockets and listeners of the reactor, less those it wakes itself with."""
+    found = (*reactor.getReaders(), *reactor.getWriters())
+    return {selectable for selectable in found if "_signals" not in type(selectable).__module__}
 
 
 def _threads() -> set[threading.Thread]:
