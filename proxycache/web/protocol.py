@@ -13,6 +13,8 @@ from twisted.web.http import Request as HTTPRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
+from proxycache.policy.cachestatus import VIA, CacheStatus
+
 HEADER_TIMEOUT_SECONDS = 30.0
 """For a whole header section, from its first byte: a byte now and then does not prolong it."""
 
@@ -111,8 +113,9 @@ class StrictChannel(HTTPChannel):
         self._cancel_deadline()
         body = reason + b"\n"
         self.transport.write(
-            b"HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
-            % (status, _REASONS[status], len(body), body)
+            b"HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n"
+            b"Cache-Status: %s\r\nVia: %s\r\n\r\n%s"
+            % (status, _REASONS[status], len(body), CacheStatus().render(), VIA, body)
         )
         self.loseConnection()
 

@@ -1,0 +1,112 @@
+"""A database whose connection is lost, as PostgreSQL's may be, simulated at the interface."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest_twisted
+from twisted.internet import reactor as installed
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.threads import deferToThread
+from twisted.python.threadpool import ThreadPool
+from twisted.web.client import HTTPConnectionPool
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from proxycache.accounts import Accounts
+from proxycache.errors import MetadataUnavailable
+from proxycache.fill.chunkmanager import ChunkManager
+from proxycache.fill.surroundings import Surroundings
+from proxycache.interfaces import ChunkUse, IMetadataStore
+from proxycache.origin.client import OriginClient, Timeouts
+from proxycache.origin.slots import Slots
+from proxycache.policy.entry import Representation, StoredRepresentation
+from proxycache.policy.origins import OriginPolicy
+from proxycache.store.cachefile import CacheFiles
+from proxycache.store.space import Space, SpaceLimits
+from proxycache.web.deliver import Serving
+from proxycache.web.metrics import Metrics
+from proxycache.web.resource import object_site
+from tests.servers.fetch import fetch, same
+from tests.servers.origin import Origin, Pattern
+
+reactor: Any = installed
+
+
+@implementer(IMetadataStore)
+class LosingStore:
+    """Loses its connection, and has it again once C{lost} is false."""
+
+    lost = True
+
+    def load(self, key: bytes) -> Deferred[Sequence[StoredRepresentation]]:
+        if self.lost:
+            return fail(MetadataUnavailable("database-unavailable", "server closed the connection unexpectedly"))
+        return succeed([])
+
+    def save(self, representation: Representation) -> None: ...
+
+    def record_chunk(self, id: str, chunk: int, checksum: int, size: int) -> None: ...
+
+    def forget_chunks(self, id: str, chunks: Sequence[int]) -> None: ...
+
+    def remove(self, id: str) -> None: ...
+
+    def used(self, id: str, when: float) -> None: ...
+
+    def chunk_uses(self) -> Deferred[list[ChunkUse]]:
+        return succeed([])
+
+    def state(self) -> str | None:
+        return "server closed the connection unexpectedly" if self.lost else None
+
+
+def test_the_fake_is_a_metadata_store() -> None:
+    verifyObject(IMetadataStore, LosingStore())
+
+
+@pytest_twisted.ensureDeferred
+async def test_served_from_the_origin_until_the_connection_is_back(tmp_path: Path) -> None:
+    accounts, store = Accounts(), LosingStore()
+    disk = ThreadPool(0, 2)
+    disk.start()
+    pool = HTTPConnectionPool(reactor)
+    files = CacheFiles(reactor, tmp_path, disk, time.time_ns)
+    origin_client = OriginClient(reactor, pool, Slots(8, 8), Timeouts(), accounts, time.time)
+    space = Space(reactor, files, SpaceLimits(1 << 30), accounts, lambda name: False, lambda name: None)
+    manager = ChunkManager(
+        lambda manager: Surroundings(
+            reactor, origin_client, store, space, accounts, 0.0, manager.unusable, manager.idle
+        ),
+        files,
+        1 << 20,
+        time.time,
+    )
+    with Origin() as origin:
+        content = Pattern(3_000_000, seed=5)
+        origin.put("a.bin", content)
+        policy = OriginPolicy("files", b"/", origin.url.encode())
+        metrics = Metrics(accounts, lambda: (0, 0))
+        serving = Serving(reactor, (policy,), origin_client, manager, accounts, metrics, time.time, 1, 30.0)
+        port = reactor.listenTCP(0, object_site(serving), interface="127.0.0.1")
+        url = f"http://127.0.0.1:{port.getHost().port}/a.bin"
+        try:
+            for _ in range(2):
+                answer = await deferToThread(fetch, url)
+                assert (answer.status, answer.complete) == (200, True)
+                same(content, 0, answer.body)
+                assert answer.field("cache-status") == "proxycache; fwd=bypass; detail=database-unavailable"
+            store.lost = False
+            first = await deferToThread(fetch, url)
+            second = await deferToThread(fetch, url)
+            same(content, 0, second.body)
+            assert first.field("cache-status") == "proxycache; fwd=uri-miss; stored"
+            assert second.field("cache-status") == "proxycache; hit"
+        finally:
+            await port.stopListening()
+            manager.stop()
+            await pool.closeCachedConnections()
+            disk.stop()
