@@ -84,7 +84,14 @@ class OriginError(ProxycacheError):
 
 
 class OriginUnreachable(OriginError):
-    """No connection, or one that ended before a complete header section."""
+    """No connection, or one that ended before a complete header section.
+
+    @ivar kept: it was a connection kept from an earlier request, which may have been closed meanwhile.
+    """
+
+    def __init__(self, reason: str, kept: bool = False) -> None:
+        super().__init__(reason)
+        self.kept = kept
 
 
 class OriginTimeout(OriginError):
@@ -101,6 +108,10 @@ class OriginStatus(OriginError):
         super().__init__(f"origin answered {status}")
         self.status = status
         self.retry_after = retry_after
+
+
+class TooManyRedirects(OriginError):
+    """A chain of redirects that does not end."""
 
 
 class InvalidAnswer(OriginError):

@@ -51,6 +51,7 @@ class CacheService(Service):
         )
         self.metadata = MetadataStore(reactor, self._database, now)
         self._pool = HTTPConnectionPool(reactor, persistent=True)
+        self._pool.retryAutomatically = False  # we count the attempts
         self._pool.maxPersistentPerHost = fetch.connections_per_origin
         self.origin = OriginClient(
             reactor,

@@ -31,6 +31,7 @@ from proxycache.policy.eviction import ChunkName
 from proxycache.policy.fields import Fields
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.readahead import FIRST_WINDOW, NEAR
+from proxycache.policy.retrying import RETRYABLE_STATUSES
 from proxycache.policy.storing import refusal, storable_fields, variant_matches, variant_of
 from proxycache.policy.validators import strong_validator
 
@@ -62,10 +63,12 @@ class Relayed:
 
     @ivar response: None where it belongs to another client; then the caller asks for itself.
     @ivar cause: token for Cache-Status.
+    @ivar failed: whether the origin failed with a status that was tried again in vain.
     """
 
     response: IOriginResponse | None
     cause: str
+    failed: bool = False
 
 
 Answer = Obtained | Relayed
@@ -249,7 +252,7 @@ class ChunkManager:
                 unclaimed = False
                 waiter.callback(result)
             elif isinstance(result, Relayed):
-                waiter.callback(Relayed(None, result.cause))
+                waiter.callback(evolve(result, response=None))
             elif variant_matches(result.generation.representation.vary, request):
                 waiter.callback(evolve(result, collapsed=True))
             else:
@@ -282,15 +285,16 @@ class ChunkManager:
         stale: Generation | None,
         head: bool,
     ) -> Answer:
+        failed = response.status in RETRYABLE_STATUSES
         if response.status == 416 or (response.status >= 500 and stale is not None):
-            return Relayed(response, "status")
+            return Relayed(response, "status", failed)
         why_not = refusal(
             response.status, sent.fields, response.fields, target.origin.default_ttl, response.response_time
         )
         if why_not is not None:
             if stale is not None:
                 self.unusable(stale)
-            return Relayed(response, why_not)
+            return Relayed(response, why_not, failed)
         if response.status in (200, 206):
             extent = body_extent(response.status, response.fields, sent.asked, response.body_length)
         else:

@@ -144,7 +144,7 @@ class Contents:
                 self._store(index, buffer)
 
     def end_at(self, length: int) -> None:
-        """The complete length is known only now."""
+        """The complete length is known only now; bytes up to it may still be to come."""
         self.length = length
         index = self.chunking.index(length)
         buffer = self._buffers.get(index)

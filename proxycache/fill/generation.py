@@ -260,14 +260,21 @@ class Generation:
                 coming.urge(min(coming.priority, reader.priority))
                 coming.check_resume()
             elif self._again is None:
-                self._start_run(position, self._run_stop(position, reader.ahead()), reader.priority, reader.request)
+                stop = self._run_stop(position, reader.ahead())
+                self._start_run(position, stop, reader.priority, self._request_for(reader))
         if not self.joinable or self._again is not None:
             return
         limit = reader.ahead()
         covered = self.reach(position, limit, coming=True)
         if position < covered < limit and reader.window.due(position, covered):
             priority = max(Priority.HIGH, reader.priority)
-            self._start_run(covered, self._run_stop(covered, limit), priority, reader.request)
+            self._start_run(covered, self._run_stop(covered, limit), priority, self._request_for(reader))
+
+    def _request_for(self, reader: Reader) -> OriginRequest:
+        """A reader's request, from the freshest URL, unless that was refused it."""
+        if reader.distrusts_freshest:
+            return reader.request
+        return evolve(reader.request, url=self.representation.source_url)
 
     def _soon(self, position: int) -> Run | None:
         """The run that brings C{position} before a new one could."""
@@ -335,6 +342,8 @@ class Generation:
         asked = run.asked
         extent = body_extent(response.status, response.fields, asked, response.body_length)
         check_version(self.representation, response.status, response.fields, extent, response.response_time)
+        if self.length is None and extent.length is not None:
+            self._know_length(extent.length)
         if response.status == 200 and asked is not None:
             # The whole object, from its start: taken as such, and remembered.
             self.renew(evolve(self.representation, rangeless=True))
@@ -372,10 +381,11 @@ class Generation:
         if not certain:
             self.contents.stored = False
             self._around.unusable(self)
-        self.representation = evolve(self.representation, length=stop)
-        self.contents.end_at(stop)
-        if self.stored:
-            self._around.metadata.save(self.representation)
+        self._know_length(stop)
+
+    def _know_length(self, length: int) -> None:
+        self.contents.end_at(length)
+        self.renew(evolve(self.representation, length=length))
         self._waiters.wake_all()
 
     def ended(self, run: Run, error: Exception | None) -> None:

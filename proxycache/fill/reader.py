@@ -18,6 +18,7 @@ class Reader:
 
     @ivar position: next byte to read.
     @ivar stop: one past the last byte wanted; None: to the end.
+    @ivar distrusts_freshest: fetch from the client's own URL: another client's, though fresher, was refused.
     @ivar source: where the last bytes came from: C{cache} or C{fill}.
     """
 
@@ -38,6 +39,7 @@ class Reader:
         self.streak = streak
         self.window = Window()
         self.source = "cache"
+        self.distrusts_freshest = False
         self.last_chunk = -1
         self._waiter: Deferred[None] | None = None
         self._consumed = 0

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
@@ -23,7 +25,8 @@ from proxycache.policy.fields import Fields
 class _AnnouncingEndpoint:
     """Tells when a new connection is begun and when it is there; a kept one is never asked for."""
 
-    def __init__(self, endpoint: IStreamClientEndpoint, connecting: Callable[[bool], None]) -> None:
+    def __init__(self, agent: TargetAgent, endpoint: IStreamClientEndpoint, connecting: Callable[[bool], None]) -> None:
+        self._agent = agent
         self._endpoint = endpoint
         self._connecting = connecting
 
@@ -32,6 +35,7 @@ class _AnnouncingEndpoint:
 
         def connected(protocol: IProtocol) -> IProtocol:
             self._connecting(False)
+            self._agent.watch(protocol)
             return protocol
 
         pending: Deferred[IProtocol] = self._endpoint.connect(factory)
@@ -39,7 +43,32 @@ class _AnnouncingEndpoint:
 
 
 class TargetAgent(Agent):
-    """An L{Agent} whose request target is the URL's, byte for byte."""
+    """An L{Agent} whose request target is the URL's, byte for byte.
+
+    @ivar losing: why a connection is being lost, while it is.
+    """
+
+    losing: Failure | None = None
+
+    def watch(self, protocol: IProtocol) -> None:
+        """Remember why C{protocol} loses its connection for as long as the call lasts.
+
+        Twisted ends a body that only the connection delimits in the same way, closed or torn.
+        """
+        lost = protocol.connectionLost
+
+        def losing(reason: Failure) -> None:
+            self.losing = reason
+            try:
+                lost(reason)
+            finally:
+                self.losing = None
+
+        protocol.connectionLost = losing  # type: ignore[method-assign]
+
+    def torn(self) -> bool:
+        """Whether the connection that is being lost was not closed in good order."""
+        return self.losing is not None and not self.losing.check(ConnectionDone)
 
     def request_target(
         self,
@@ -58,7 +87,7 @@ class TargetAgent(Agent):
         authority_and_rest = url.partition(b"://")[2]
         slash = authority_and_rest.find(b"/")
         target = authority_and_rest[slash:] if slash >= 0 else b"/"
-        endpoint = _AnnouncingEndpoint(self._getEndpoint(parsed), connecting)
+        endpoint = _AnnouncingEndpoint(self, self._getEndpoint(parsed), connecting)
         key = (parsed.scheme, parsed.host, parsed.port)
         answer: Deferred[IResponse] = self._requestWithEndpoint(key, endpoint, method, parsed, headers, body, target)
         return answer

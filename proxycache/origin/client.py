@@ -16,7 +16,7 @@ from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
 from proxycache.accounts import Accounts
-from proxycache.errors import FillPreempted, OriginBusy, OriginError, OriginTimeout, OriginUnreachable
+from proxycache.errors import FillPreempted, OriginBusy, OriginError, OriginTimeout, OriginUnreachable, TooManyRedirects
 from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
 from proxycache.policy.fields import Fields, parse_date, parse_delta_seconds
@@ -29,6 +29,9 @@ from .slots import Slot, Slots
 
 MAX_REDIRECT_BODY = 64 * 1024
 """A redirect's body is read away up to here, in bytes; beyond, its connection is dropped."""
+
+REDIRECT_BODY_SECONDS = 0.5
+"""How long a redirect's body is waited for."""
 
 MAX_HEADER_BYTES = 256 * 1024
 """A larger header section is refused."""
@@ -120,6 +123,8 @@ class OriginClient:
                 return response
             wanted = None if response is None else retry_after(response.fields, self._now())
             delay = retry_delay(failures, wanted) if failures < request.attempts else None
+            if delay is not None and isinstance(error, OriginUnreachable) and error.kept:
+                delay = 0.0
             if response is not None:
                 self._last_error[request.origin.name] = f"answered {response.status}"
             if delay is None:
@@ -180,8 +185,9 @@ class OriginClient:
             hops += 1
             if hops > MAX_REDIRECTS:
                 response.abort()
-                raise OriginUnreachable(f"more than {MAX_REDIRECTS} redirects")
-            await response.drained(MAX_REDIRECT_BODY)
+                raise TooManyRedirects(f"more than {MAX_REDIRECTS} redirects")
+            draining = response.drained(MAX_REDIRECT_BODY)
+            await draining.addTimeout(REDIRECT_BODY_SECONDS, self._reactor, onTimeoutCancel=lambda *_: None)
             url = goal
 
     async def _send(self, request: OriginRequest, source: bytes, claim: _Claim) -> OriginResponse:
@@ -194,7 +200,7 @@ class OriginClient:
         for name, value in fields:
             headers.addRawHeader(name, value)
         timeout = self._timeouts.first_byte
-        late = False
+        late, kept = False, True
 
         def give_up() -> None:
             nonlocal late
@@ -202,6 +208,8 @@ class OriginClient:
             pending.cancel()
 
         def connecting(begun: bool) -> None:
+            nonlocal kept
+            kept = False
             if deadline.active():
                 deadline.reset(timeout + self._timeouts.connect if begun else timeout)
 
@@ -229,7 +237,7 @@ class OriginClient:
                 raise OriginTimeout(f"no answer from the origin in {timeout:g} s") from error
             if isinstance(error, CancelledError):
                 raise
-            raise OriginUnreachable(_reason(error)) from error
+            raise OriginUnreachable(_reason(error), kept) from error
         finally:
             if deadline.active():
                 deadline.cancel()
@@ -239,6 +247,7 @@ class OriginClient:
             exact.fields,
             self._reactor,
             self._timeouts.idle,
+            self._agent.torn,
             self._accounts,
             request_time,
             self._now(),

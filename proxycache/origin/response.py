@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
@@ -65,7 +67,7 @@ class _Body(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if reason.check(ResponseDone):
             self.finish(None)
-        elif reason.check(PotentialDataLoss):
+        elif reason.check(PotentialDataLoss) and not self._response.torn():
             self.finish(UnframedEnd("the body ended with the connection"))
         else:
             self.finish(BodyBroken(f"the origin's body broke off: {reason.getErrorMessage()}"))
@@ -110,6 +112,7 @@ class OriginResponse:
         fields: Fields,
         clock: IReactorTime,
         idle_timeout: float,
+        torn: Callable[[], bool],
         accounts: Accounts,
         request_time: float,
         response_time: float,
@@ -121,6 +124,7 @@ class OriginResponse:
         self.response_time = response_time
         self.clock = clock
         self.idle_timeout = idle_timeout
+        self.torn = torn
         self.accounts = accounts
         self._response = response
         self._slot: Slot | None = None

@@ -88,5 +88,5 @@ def check_version(known: Representation, status: int, fields: Fields, extent: Bo
         tags = (parse_etag(known.fields.first(b"etag")), parse_etag(fields.first(b"etag")))
         if None not in tags and tags[0] != tags[1]:
             raise ObjectChanged("the object changed at the origin")
-    if extent.length != known.length:
+    if known.length is not None and extent.length != known.length:
         raise ObjectChanged(f"{extent.length} bytes instead of {known.length}")

@@ -26,14 +26,14 @@ class Reuse(Enum):
     """Ask the origin first."""
 
 
+def targeted_directives(fields: Fields) -> dict[str, bytes | None]:
+    """Those of CDN-Cache-Control (RFC 9213): where there are any, Cache-Control and Expires are not in force."""
+    return parse_directives(fields.all(b"cdn-cache-control"))
+
+
 def response_directives(fields: Fields) -> dict[str, bytes | None]:
-    """The directives in force for this cache: CDN-Cache-Control where it is given (RFC 9213, section 2.2)."""
-    targeted = fields.all(b"cdn-cache-control")
-    if targeted:
-        directives = parse_directives(targeted)
-        if directives:
-            return directives
-    return parse_directives(fields.all(b"cache-control"))
+    """The directives in force for this cache."""
+    return targeted_directives(fields) or parse_directives(fields.all(b"cache-control"))
 
 
 def explicit_lifetime(fields: Fields, now: float) -> float | None:
@@ -46,7 +46,7 @@ def explicit_lifetime(fields: Fields, now: float) -> float | None:
         if name in directives:
             return float(parse_delta_seconds(directives[name]) or 0)
     expires = fields.all(b"expires")
-    if expires:
+    if expires and not targeted_directives(fields):
         at = parse_date(expires[0], now) if len(expires) == 1 else None
         if at is None:
             return 0.0

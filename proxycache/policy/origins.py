@@ -129,7 +129,7 @@ def redirect_target(origin: OriginPolicy, url: bytes, location: bytes | None) ->
     try:
         goal = urljoin(url.decode("ascii"), location.decode("ascii")).partition("#")[0]
         parts = urlsplit(goal)
-        host, port = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
         own = urlsplit(origin.url.decode("ascii")).hostname
     except ValueError:
         return None

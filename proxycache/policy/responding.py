@@ -83,11 +83,14 @@ def answer(
                 return Answer(304, kept, (), b"", None)
             case Verdict.PROCEED:
                 pass
-    if representation.status == 200 and length is not None and not head:
+    if representation.status == 200 and length is not None:
         fields = fields.without({b"accept-ranges"}).adding((b"Accept-Ranges", b"bytes"))
+    if representation.status == 200 and length is not None and not head:
         specs = requested_ranges(request) if range_applies(request, representation.fields, now) else ()
         if always_partial and not specs and length:
             specs = (RangeSpec(0, None),)
+        if length == 0 and any(spec.first is None and spec.last for spec in specs):
+            specs = ()  # a suffix of nothing is all of it (section 14.1.2), and no Content-Range can say so
         if specs:
             try:
                 ranges = select(specs, length)

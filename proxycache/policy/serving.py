@@ -106,15 +106,17 @@ def advance(position: Position, event: Event, delivered: int = 0) -> Position:
     """The position after C{event}.
 
     @param delivered: bytes that reached the client, with L{Event.DELIVERED} only.
-    @raise ImpossibleTransition: the table has no such transition, or C{delivered} runs beyond C{stop}.
+    @raise ImpossibleTransition: the table has no such transition, C{delivered} runs beyond C{stop}, or a range is
+        called complete before its end.
     """
     transition = TRANSITIONS.get((position.state, event))
     cursor = position.cursor + delivered
     beyond = position.stop is not None and cursor > position.stop
-    if transition is None or beyond or delivered < 0 or (delivered and event is not Event.DELIVERED):
+    short = event is Event.COMPLETE and position.stop is not None and position.cursor != position.stop
+    if transition is None or beyond or short or delivered < 0 or (delivered and event is not Event.DELIVERED):
         raise ImpossibleTransition(f"{event.name} in {position.state.name} at {position.cursor}, {delivered} bytes")
     to, retries = transition.to, position.retries_left
-    if transition.retries is Retries.REFILL:
+    if transition.retries is Retries.REFILL and delivered:
         retries = position.retry_attempts
     elif transition.retries is Retries.SPEND:
         if retries == 0 and transition.otherwise is not None:

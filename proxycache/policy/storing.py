@@ -8,14 +8,20 @@ from .validators import parse_etag
 
 Variant = tuple[tuple[bytes, bytes | None], ...]
 
-NEVER_STORED = frozenset({b"content-range", b"set-cookie2", b"cache-status", b"via"})
+NEVER_STORED = frozenset({b"content-range"})
 """Fields of a response that describe one transfer, not the representation."""
+
+UNDERSTOOD_STATUSES = HEURISTIC_STATUSES | {302, 303, 307, 400, 403, 451, 500, 502, 503, 504}
+"""Status codes whose caching is understood here, for must-understand (RFC 9111, section 5.2.2.3)."""
 
 
 def refusal(status: int, request: Fields, response: Fields, default_ttl: float | None, now: float) -> str | None:
     """Why the response to a GET may not be stored, as a token for Cache-Status; None where it may."""
     directives = response_directives(response)
-    if "no-store" in directives:
+    if "must-understand" in directives:
+        if status not in UNDERSTOOD_STATUSES:
+            return "not-understood"
+    elif "no-store" in directives:
         return "no-store"
     if "private" in directives:
         return "private"

@@ -87,6 +87,12 @@ class Verdict(Enum):
     FAILED = auto()
 
 
+def _one_date(request: Fields, name: bytes, now: float) -> int | None:
+    """The date of a precondition; None where there is none, or several (sections 13.1.3 and 13.1.4)."""
+    values = request.all(name)
+    return parse_date(values[0], now) if len(values) == 1 else None
+
+
 def evaluate_preconditions(request: Fields, stored: Fields, now: float) -> Verdict:
     """Evaluate the preconditions of a GET or HEAD against a stored response, in the order of section 13.2.2."""
     tag = parse_etag(stored.first(b"etag"))
@@ -99,8 +105,8 @@ def evaluate_preconditions(request: Fields, stored: Fields, now: float) -> Verdi
             if not any(asked.strongly_equals(tag) for asked in tags):
                 return Verdict.FAILED
     else:
-        since = parse_date(request.first(b"if-unmodified-since"), now)
-        if since is not None and (modified is None or modified > since):
+        since = _one_date(request, b"if-unmodified-since", now)
+        if since is not None and modified is not None and modified > since:
             return Verdict.FAILED
 
     if_none_match = request.joined(b"if-none-match")
@@ -111,8 +117,10 @@ def evaluate_preconditions(request: Fields, stored: Fields, now: float) -> Verdi
         if any(asked.weakly_equals(tag) for asked in tags):
             return Verdict.NOT_MODIFIED
     else:
-        since = parse_date(request.first(b"if-modified-since"), now)
-        if since is not None and modified is not None and modified <= since:
+        since = _one_date(request, b"if-modified-since", now)
+        # RFC 9111, section 4.3.2: Date stands in for a missing Last-Modified.
+        changed = modified if modified is not None else parse_date(stored.first(b"date"), now)
+        if since is not None and changed is not None and changed <= since:
             return Verdict.NOT_MODIFIED
     return Verdict.PROCEED
 

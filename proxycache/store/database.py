@@ -10,11 +10,11 @@ import sqlite3
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from twisted.enterprise.adbapi import ConnectionPool
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorCore
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
@@ -167,6 +167,7 @@ class Database:
         rebuilt: Callable[[], None],
     ) -> None:
         self._reactor = reactor
+        self._triggers = cast(IReactorCore, reactor)
         self._path = path
         self._disk = disk
         self._accounts = accounts
@@ -337,7 +338,10 @@ class Database:
             if wait:
                 pool.close()
             else:
-                # Joining a thread that waits for a lock would hold up the reactor.
+                # Joining a thread that waits for a lock would hold up the reactor, so not C{close}.
+                if pool.shutdownID is not None:
+                    self._triggers.removeSystemEventTrigger(pool.shutdownID)
+                    pool.shutdownID = None
                 deferToThreadPool(self._reactor, self._disk, _close_quietly, pool)
 
 

@@ -6,11 +6,13 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 
+import xxhash
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from proxycache.interfaces import ChunkUse, IMetadataStore
+from proxycache.log import make_logger
 from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.fields import Fields
 from proxycache.policy.validators import Validator
@@ -28,17 +30,17 @@ Statement = tuple[str, tuple[object, ...]]
 
 _SAVE = """
 INSERT INTO entry (id, key, variant, origin, source_url, status, fields, length, validator, validator_is_date,
-                   request_time, response_time, rangeless, chunk_size, used_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   request_time, response_time, rangeless, chunk_size, digest, used_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET
     source_url = excluded.source_url, status = excluded.status, fields = excluded.fields, length = excluded.length,
     validator = excluded.validator, validator_is_date = excluded.validator_is_date,
     request_time = excluded.request_time, response_time = excluded.response_time,
-    rangeless = excluded.rangeless, used_at = excluded.used_at
+    rangeless = excluded.rangeless, digest = excluded.digest, used_at = excluded.used_at
 """
 _COLUMNS = (
     "id, key, variant, origin, source_url, status, fields, length, validator, validator_is_date, "
-    "request_time, response_time, rangeless, chunk_size"
+    "request_time, response_time, rangeless, chunk_size, digest"
 )
 
 
@@ -62,7 +64,17 @@ def _variant_json(representation: Representation) -> str:
     return json.dumps([[_text(name), _text(value)] for name, value in representation.vary])
 
 
+def _digest(columns: Sequence[object]) -> int:
+    """What tells that a row is as it was written: SQLite does not notice a rotten page that still parses."""
+    return _signed(xxhash.xxh3_64_intdigest(repr(tuple(columns)).encode()))
+
+
 def _row(representation: Representation, used_at: float) -> tuple[object, ...]:
+    columns = _columns(representation)
+    return (*columns, _digest(columns), used_at)
+
+
+def _columns(representation: Representation) -> tuple[object, ...]:
     validator = representation.validator
     return (
         representation.id,
@@ -79,12 +91,15 @@ def _row(representation: Representation, used_at: float) -> tuple[object, ...]:
         representation.response_time,
         int(representation.rangeless),
         representation.chunk_size,
-        used_at,
     )
 
 
-def _representation(row: Sequence[object]) -> Representation:
-    (id, key, variant, origin, source_url, status, fields, length, validator, is_date, *rest) = row
+def _representation(row: Sequence[object]) -> Representation | None:
+    """The record of a row, or None where the row is rotten."""
+    *columns, digest = row
+    if _digest(columns) != digest:
+        return None
+    (id, key, variant, origin, source_url, status, fields, length, validator, is_date, *rest) = columns
     request_time, response_time, rangeless, chunk_size = rest
     assert isinstance(key, bytes)
     assert isinstance(source_url, bytes)
@@ -120,6 +135,7 @@ class MetadataStore:
         self._timer: IDelayedCall | None = None
         self._flushing: Deferred[None] | None = None
         self._stopped = False
+        self._log = make_logger()
 
     def state(self) -> str | None:
         """None where the database answers, else why not."""
@@ -128,21 +144,30 @@ class MetadataStore:
     def load(self, key: bytes) -> Deferred[Sequence[StoredRepresentation]]:
         """All variants under C{key}, the most recently used first."""
 
+        rotten: list[str] = []
+
         def work(cursor: sqlite3.Cursor) -> Sequence[StoredRepresentation]:
             rows = cursor.execute(
                 f"SELECT {_COLUMNS} FROM entry WHERE key = ? ORDER BY used_at DESC", (key,)
             ).fetchall()
             found = []
             for row in rows:
+                representation = _representation(row)
+                if representation is None:
+                    rotten.append(str(row[0]))
+                    continue
                 chunks = cursor.execute("SELECT idx, checksum FROM chunk WHERE entry_id = ?", (row[0],)).fetchall()
-                found.append(
-                    StoredRepresentation(
-                        _representation(row), {index: _unsigned(checksum) for index, checksum in chunks}
-                    )
-                )
+                known = {index: _unsigned(checksum) for index, checksum in chunks}
+                found.append(StoredRepresentation(representation, known))
             return found
 
-        return self._database.read(work)
+        def forget(found: Sequence[StoredRepresentation]) -> Sequence[StoredRepresentation]:
+            for id in rotten:
+                self._log.warn("the record of {id} is damaged; forgotten", id=id)
+                self.remove(id)
+            return found
+
+        return self._database.read(work).addCallback(forget)
 
     def chunk_uses(self) -> Deferred[list[ChunkUse]]:
         """Every recorded chunk, the least recently used generation first."""

@@ -198,6 +198,8 @@ class PassthroughProducer:
         if response.status not in (200, 206):
             raise OriginStatus(response.status)
         extent = body_extent(response.status, response.fields, asked, response.body_length)
+        if response.fields.first(b"content-encoding") not in (None, b"identity"):
+            raise InvalidAnswer("an encoding nobody asked for")
         theirs = strong_validator(response.fields, response.response_time)
         if self._validator is None or theirs != self._validator:
             raise ObjectChanged("the object changed at the origin")

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer, IRe
 from zope.interface import implementer
 
 from proxycache.accounts import Accounts
-from proxycache.errors import CacheReadFailed, ObjectChanged, OriginError, OriginTimeout
+from proxycache.errors import CacheReadFailed, ObjectChanged, OriginError, OriginStatus, OriginTimeout
 from proxycache.fill.reader import Reader
 from proxycache.interfaces import Priority
 from proxycache.log import make_logger
@@ -190,6 +190,8 @@ class ServeStream:
                 self._reader.generation.invalidate(error)
                 return Event.READ_FAILED
             if isinstance(error, OriginError):
+                if self._reader is not None and isinstance(error, OriginStatus):
+                    self._reader.distrusts_freshest = True
                 return Event.FILL_FAILED
             self._log.failure("reading from the cache failed unexpectedly")
             return Event.FILL_FAILED

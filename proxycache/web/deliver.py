@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from attrs import evolve, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from zope.interface import implementer
 
@@ -19,6 +19,7 @@ from proxycache.errors import (
     MetadataUnavailable,
     ObjectChanged,
     OriginError,
+    ProxycacheError,
 )
 from proxycache.fill.chunkmanager import ChunkManager, Obtained, Relayed
 from proxycache.fill.generation import Generation
@@ -32,6 +33,7 @@ from proxycache.policy.fields import Fields, parse_directives
 from proxycache.policy.freshness import Reuse, may_serve_on_error, reuse
 from proxycache.policy.origins import ObjectTarget, OriginPolicy, resolve_target
 from proxycache.policy.responding import Part, answer, requested_ranges
+from proxycache.policy.retrying import MAX_ATTEMPTS
 from proxycache.policy.storing import storable_fields
 from proxycache.policy.validators import strong_validator
 from proxycache.stream.passthrough import PassthroughProducer
@@ -188,6 +190,16 @@ class Delivery:
                 if self._request.startedWriting:
                     raise
                 self._close_streams()
+            except (ProxycacheError, CancelledError):
+                raise
+            except Exception:
+                # Nobody foresaw it; still, the origin can serve this client.
+                if self._request.startedWriting:
+                    raise
+                self._log.failure("unforeseen error in the cache; passing it by")
+                self._close_streams()
+                await self._bypass(target, "internal-error")
+                return
         await self._relay_fresh(target, "object-changes", CacheStatus(fwd="bypass", detail="object-changes"))
 
     async def _try_cache(self, target: ObjectTarget) -> None:
@@ -265,7 +277,8 @@ class Delivery:
         if head:
             asked = RangeSpec(0, 0)
         manager = self._serving.manager
-        request = self._upstream(target, attempts=1 if stale is not None and self._may_be_stale(target, stale) else 3)
+        expendable = stale is not None and self._may_be_stale(target, stale)
+        request = self._upstream(target, attempts=1 if expendable else MAX_ATTEMPTS)
         try:
             try:
                 got = await manager.obtain(target, request, asked, stale, head)
@@ -305,7 +318,9 @@ class Delivery:
             response.abort()
             response = None
         if response is None:
-            await self._relay_fresh(target, got.cause, evolve(status, detail=got.cause))
+            # A crowd whose first request failed after all attempts does not repeat them one by one.
+            attempts = 1 if got.failed else MAX_ATTEMPTS
+            await self._relay_fresh(target, got.cause, evolve(status, detail=got.cause), attempts)
         else:
             await self._relay(target, response, evolve(status, detail=got.cause), got.cause)
 
@@ -415,9 +430,11 @@ class Delivery:
     async def _bypass(self, target: ObjectTarget, cause: str) -> None:
         await self._relay_fresh(target, cause, CacheStatus(fwd="bypass", detail=cause))
 
-    async def _relay_fresh(self, target: ObjectTarget, cause: str, status: CacheStatus) -> None:
+    async def _relay_fresh(
+        self, target: ObjectTarget, cause: str, status: CacheStatus, attempts: int = MAX_ATTEMPTS
+    ) -> None:
         """Ask the origin for this client alone, with its own range and preconditions."""
-        request = self._upstream(target)
+        request = self._upstream(target, attempts)
         own = Fields(line for line in self._fields if line[0].lower() in CONDITIONAL)
         request = evolve(request, method=self._method, fields=request.fields.adding(*own))
         response = await self._serving.origin.fetch(request, Priority.CRITICAL)
@@ -495,7 +512,7 @@ class Delivery:
         finally:
             reader.close()
 
-    def _upstream(self, target: ObjectTarget, attempts: int = 3) -> OriginRequest:
+    def _upstream(self, target: ObjectTarget, attempts: int = MAX_ATTEMPTS) -> OriginRequest:
         """The request to the origin on this client's behalf, without range and preconditions."""
         fields = self._fields.end_to_end().without(NOT_FORWARDED)
         via = [*fields.all(b"via"), VIA]

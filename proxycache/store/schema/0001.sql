@@ -15,6 +15,7 @@ CREATE TABLE entry (
     response_time     REAL NOT NULL,
     rangeless         INTEGER NOT NULL,
     chunk_size        INTEGER NOT NULL,
+    digest            INTEGER NOT NULL,     -- xxh3_64 of the columns above, signed: a rotten row is no row
     used_at           REAL NOT NULL,
     UNIQUE (key, variant)
 );
