@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 
 from proxycache.interfaces import OriginRequest, Priority
-from proxycache.policy.readahead import Window, sequential_extension
+from proxycache.policy.readahead import first_window, sequential_extension
 
 if TYPE_CHECKING:
     from .generation import Generation
@@ -37,7 +37,7 @@ class Reader:
         self.request = request
         self.priority = priority
         self.streak = streak
-        self.window = Window()
+        self.window = first_window(streak)
         self.source = "cache"
         self.distrusts_freshest = False
         self.last_chunk = -1

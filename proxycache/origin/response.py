@@ -154,7 +154,7 @@ class OriginResponse:
     def reprioritise(self, priority: Priority) -> None:
         """Change how easily this connection may be taken."""
         if self._slot is not None:
-            self._slot.priority = priority
+            self._slot.reprioritise(priority)
 
     def abort(self) -> None:
         """Drop the body and the connection."""

@@ -17,7 +17,6 @@ from proxycache.interfaces import Priority
 class Slot:
     """The right to one connection, until C{release}.
 
-    @ivar priority: may change while the slot is held.
     @ivar preempt: called when a more urgent request needs the slot; it has to release at once.
     """
 
@@ -27,6 +26,13 @@ class Slot:
     preempt: Callable[[], None]
     _slots: Slots
     _held: bool = True
+
+    def reprioritise(self, priority: Priority) -> None:
+        """Its use has become more or less urgent. Whoever waits for a slot may take one that is not urgent."""
+        relaxed = priority > self.priority
+        self.priority = priority
+        if relaxed and self._held:
+            self._slots._relaxed()
 
     def release(self) -> None:
         """Give the slot back. Idempotent."""
@@ -87,6 +93,14 @@ class Slots:
         ]
         if candidates:
             max(candidates, key=lambda slot: (slot.priority, slot.number)).preempt()
+
+    def _relaxed(self) -> None:
+        for waiting in list(self._queue):
+            if waiting.priority is not Priority.CRITICAL:
+                return
+            if waiting in self._queue and not self._free(waiting.origin):
+                self._take_one_for(waiting.origin)
+        self._grant()
 
     def _grant(self) -> None:
         for waiting in list(self._queue):

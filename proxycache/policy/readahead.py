@@ -36,9 +36,14 @@ class Window:
         return evolve(self, size=min(self.size * 2, MAX_WINDOW))
 
 
+def first_window(streak: int) -> Window:
+    """The window of a request that continues C{streak} earlier ones: it need not begin small again."""
+    return Window(min(FIRST_WINDOW << min(streak, 8), MAX_WINDOW))
+
+
 def sequential_extension(streak: int, chunk_size: int) -> int:
     """Bytes worth fetching beyond the end of a request that continued C{streak} earlier ones.
 
     None for the first; then one chunk, doubling.
     """
-    return 0 if streak == 0 else min(chunk_size << (streak - 1), MAX_WINDOW)
+    return 0 if streak == 0 else min(chunk_size << min(streak - 1, 8), MAX_WINDOW)
