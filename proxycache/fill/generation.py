@@ -237,6 +237,10 @@ class Generation:
         )
         self.contents.forget(lost)
 
+    def changed(self) -> None:
+        """The origin serves another version: this one is for its present readers only."""
+        self._around.unusable(self)
+
     def _trim(self) -> None:
         self.contents.trim([reader.position for reader in self.readers], self._coming_in)
 

@@ -183,6 +183,8 @@ class ServeStream:
         """What an error means in this state."""
         self._error = error
         if isinstance(error, ObjectChanged):
+            if self._reader is not None:
+                self._reader.generation.changed()
             return Event.CHANGED
         if self._position.state is State.TRY_CACHE:
             if isinstance(error, CacheReadFailed):
