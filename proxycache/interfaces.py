@@ -132,7 +132,7 @@ class ICacheFile(Interface):
         """
 
     def punch(start: int, stop: int) -> Deferred[None]:
-        """Give the space of C{[start, stop)} back. Never fails."""
+        """Give the space of C{[start, stop)} back. Never fails; fires when it was tried."""
 
     def close() -> None:
         """Close the descriptor; the next read or write opens it again."""

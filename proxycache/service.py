@@ -11,12 +11,13 @@ from twisted.application.service import MultiService, Service
 from twisted.application.strports import service as strports_service
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
-from twisted.python.threadpool import ThreadPool
+from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
 from twisted.web.server import Site
 
 from proxycache.accounts import Accounts
 from proxycache.config import Configuration
+from proxycache.errors import MetadataUnavailable
 from proxycache.fill.chunkmanager import ChunkManager
 from proxycache.fill.surroundings import Surroundings
 from proxycache.interfaces import ChunkUse
@@ -25,6 +26,7 @@ from proxycache.origin.client import OriginClient, Timeouts
 from proxycache.origin.slots import Slots
 from proxycache.store.cachefile import CacheFiles
 from proxycache.store.database import Database
+from proxycache.store.disk import Disk
 from proxycache.store.metadata import MetadataStore
 from proxycache.store.space import Space, SpaceLimits
 from proxycache.web.admin import Admin, Checks
@@ -44,10 +46,12 @@ class CacheService(Service):
         self._reactor = reactor
         self._log = make_logger()
         self.accounts = Accounts()
-        self._disk = ThreadPool(minthreads=0, maxthreads=DISK_THREADS, name="disk")
-        self.files = CacheFiles(reactor, cache.directory, self._disk, time.time_ns)
+        self._disk = Disk(reactor, DISK_THREADS)
+        self._database_disk = Disk(reactor, 1)
+        self._stock_taken = False
+        self.files = CacheFiles(cache.directory, self._disk, time.time_ns)
         self._database = Database(
-            reactor, cache.database_path(), self._disk, self.accounts, now, self._database_rebuilt
+            reactor, cache.database_path(), self._database_disk, self.accounts, now, self._database_opened
         )
         self.metadata = MetadataStore(reactor, self._database, now)
         self._pool = HTTPConnectionPool(reactor, persistent=True)
@@ -102,27 +106,32 @@ class CacheService(Service):
         """Open the database and take stock of what is on the disk; neither keeps anybody from being served."""
         super().startService()
         self._disk.start()
+        self._database_disk.start()
         self._database.start()
-        Deferred.fromCoroutine(self._take_stock()).addErrback(
-            lambda failure: self._log.failure("taking stock of the cache failed", failure)
-        )
 
     async def _take_stock(self) -> None:
         """Load the eviction order, and remove files that no record names."""
-        if self._database.state() is not None:
-            return
         uses: list[ChunkUse] = await self.metadata.chunk_uses()
         self.space.restore(uses)
         await self.space.look()
         self.space.make_room(0)
         found = await self.files.list_ids()
         known = await self.metadata.known_ids()
+        self._stock_taken = True
         for id in found:
             if id not in known and id not in self.manager.known_ids():
                 await self.files.open(id).unlink()
 
-    def _database_rebuilt(self) -> None:
-        self.manager.save_all()
+    def _database_opened(self, fresh: bool) -> None:
+        if fresh:
+            self.manager.save_all()
+        if not self._stock_taken:
+            Deferred.fromCoroutine(self._take_stock()).addErrback(self._no_stock)
+
+    def _no_stock(self, failure: Failure) -> None:
+        """It is tried again when the database is opened again."""
+        if not failure.check(MetadataUnavailable, OSError):
+            self._log.failure("taking stock of the cache failed", failure)
 
     async def _stop(self) -> None:
         self.manager.stop()
@@ -136,6 +145,7 @@ class CacheService(Service):
         def close(result: object) -> object:
             self._database.stop()
             self._disk.stop()
+            self._database_disk.stop()
             return result
 
         return Deferred.fromCoroutine(self._stop()).addBoth(close)

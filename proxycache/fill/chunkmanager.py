@@ -454,15 +454,14 @@ class ChunkManager:
         generation = self._by_id.get(name[0])
         return generation is not None and generation.uses(name[1])
 
-    def evict(self, name: ChunkName) -> None:
+    def evict(self, name: ChunkName) -> Deferred[None]:
         """Drop a chunk, of a generation in memory or not."""
         id, chunk = name
         generation = self._by_id.get(id)
         if generation is not None:
-            generation.contents.evict(chunk)
-            return
+            return generation.contents.evict(chunk)
         self._around.metadata.forget_chunks(id, [chunk])
-        self._files.open(id).punch(chunk * self._chunk_size, (chunk + 1) * self._chunk_size)
+        return self._files.open(id).punch(chunk * self._chunk_size, (chunk + 1) * self._chunk_size)
 
     def save_all(self) -> None:
         """Record everything in memory again: the database was made anew."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from proxycache.errors import CacheWriteFailed
@@ -157,18 +157,26 @@ class Contents:
                 self._store(index, buffer)
 
     def _store(self, index: int, buffer: ChunkBuffer, again: bool = True) -> None:
-        room = (
-            self.stored
-            and self._around.clock.seconds() >= self._storage_off_until
-            and self._around.space.reserve(len(buffer.data))
-        )
-        if not room:
+        buffer.state = BufferState.WRITING
+        if not self.stored or self._around.clock.seconds() < self._storage_off_until:
             buffer.state = BufferState.UNSTORED
             return
-        buffer.state = BufferState.WRITING
+        self._around.space.reserve(len(buffer.data)).addCallback(self._write, index, buffer, again)
+
+    def _write(self, room: bool, index: int, buffer: ChunkBuffer, again: bool) -> None:
+        if not room or not self.stored:
+            if room:
+                self._around.space.release(len(buffer.data))
+            buffer.state = BufferState.UNSTORED
+            self._settled()
+            return
         writing = self._file.write(buffer.start, buffer.data, self.length)
-        writing.addCallback(self._written, index, buffer)
-        writing.addErrback(self._not_written, index, buffer, again)
+        writing.addCallbacks(
+            self._written,
+            self._not_written,
+            callbackArgs=(index, buffer),
+            errbackArgs=(index, buffer, again),
+        )
 
     def _written(self, checksum: int, index: int, buffer: ChunkBuffer) -> None:
         if self._buffers.get(index) is buffer:
@@ -177,9 +185,12 @@ class Contents:
             self.present[index] = checksum
             self._around.space.admit((self._id, index), len(buffer.data))
             self._around.metadata.record_chunk(self._id, index, checksum, len(buffer.data))
+        else:
+            self._around.space.release(len(buffer.data))
         self._settled()
 
     def _not_written(self, failure: Failure, index: int, buffer: ChunkBuffer, again: bool) -> None:
+        self._around.space.release(len(buffer.data))
         error = failure.value
         if not isinstance(error, CacheWriteFailed):
             self._log.failure("writing a chunk failed unexpectedly", failure=failure)
@@ -248,11 +259,12 @@ class Contents:
         if gone and record:
             self._around.metadata.forget_chunks(self._id, gone)
 
-    def evict(self, chunk: int) -> None:
+    def evict(self, chunk: int) -> Deferred[None]:
         """Give a chunk's space back; the order of eviction has dropped it already."""
-        if self.present.pop(chunk, None) is not None:
-            self._around.metadata.forget_chunks(self._id, [chunk])
-            self._file.punch(self.chunking.start(chunk), self.chunking.stop(chunk, self.length))
+        if self.present.pop(chunk, None) is None:
+            return succeed(None)
+        self._around.metadata.forget_chunks(self._id, [chunk])
+        return self._file.punch(self.chunking.start(chunk), self.chunking.stop(chunk, self.length))
 
     def discard(self) -> None:
         """Nobody will need the bytes any more."""

@@ -12,23 +12,17 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import xxhash
 from attrs import frozen
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from proxycache.errors import CacheReadFailed, CacheWriteFailed, DamagedChunk
-from proxycache.interfaces import ChunkSpan, ICacheFile, ICacheFiles, IDiskReactor
+from proxycache.interfaces import ChunkSpan, ICacheFile, ICacheFiles
 
-T = TypeVar("T")
-
-DISK_TIMEOUT_SECONDS = 5.0
-"""A disk that takes longer has failed, for the client that waits for it."""
+from .disk import Disk
 
 RACY_NS = 20_000_000
 """A change within this time of the last one may not show in C{mtime}: the clock of a file system is coarse."""
@@ -82,8 +76,7 @@ class CacheFile:
     @param now_ns: wall clock in nanoseconds since the epoch, to be compared with C{mtime}.
     """
 
-    def __init__(self, reactor: IDiskReactor, path: Path, disk: ThreadPool, now_ns: Callable[[], int]) -> None:
-        self._reactor = reactor
+    def __init__(self, path: Path, disk: Disk, now_ns: Callable[[], int]) -> None:
         self._path = path
         self._disk = disk
         self._now_ns = now_ns
@@ -151,7 +144,7 @@ class CacheFile:
                 return Failure(CacheReadFailed(span.chunk, failure.getErrorMessage()))
             return failure
 
-        return self._in_thread(work, "reading").addErrback(failed)
+        return self._disk.run(work, "reading").addErrback(failed)
 
     def write(self, start: int, data: bytes | bytearray, length: int | None) -> Deferred[int]:
         """See L{ICacheFile.write}."""
@@ -177,7 +170,7 @@ class CacheFile:
                 return Failure(CacheWriteFailed(result.getErrorMessage(), full))
             return result
 
-        writing: Deferred[int] = self._changes.run(self._in_thread, work, "writing")
+        writing: Deferred[int] = self._changes.run(self._disk.run, work, "writing")
         writing.addBoth(over)
         return writing
 
@@ -190,7 +183,7 @@ class CacheFile:
                 raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
         # In line with the writes: a hole punched late would take what was written after it.
-        punching: Deferred[None] = self._changes.run(self._in_thread, work, "punching a hole")
+        punching: Deferred[None] = self._changes.run(self._disk.run, work, "punching a hole")
         return punching.addErrback(lambda _: None)
 
     def unlink(self) -> Deferred[None]:
@@ -198,21 +191,13 @@ class CacheFile:
         self.close()
         self._removed = True
         removing: Deferred[None] = self._changes.run(
-            self._in_thread, lambda: self._path.unlink(missing_ok=True), "removing"
+            self._disk.run, lambda: self._path.unlink(missing_ok=True), "removing"
         )
         return removing.addErrback(lambda _: None)
 
     def close(self) -> None:
         """See L{ICacheFile.close}."""
         self._descriptor = None
-
-    def _in_thread(self, work: Callable[[], T], what: str) -> Deferred[T]:
-        pending: Deferred[T] = deferToThreadPool(self._reactor, self._disk, work)
-
-        def late(value: T | Failure, seconds: float) -> T | Failure:
-            return Failure(TimeoutError(f"{what} took more than {seconds:g} s"))
-
-        return pending.addTimeout(DISK_TIMEOUT_SECONDS, self._reactor, onTimeoutCancel=late)
 
     def _open(self, inode: int) -> _Descriptor:
         """The file that the path names now: it may have been replaced."""
@@ -225,12 +210,19 @@ class CacheFile:
         """As L{_open}, in a thread; begins a new file where the old one was removed."""
         try:
             return self._open(os.stat(self._path).st_ino)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             if self._removed:
                 raise
+            self._clear_the_way()
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = descriptor = _Descriptor(self._path, create=True)
             return descriptor
+
+    def _clear_the_way(self) -> None:
+        """What lies where our folder or file belongs, and is neither, is renamed; it may be somebody's."""
+        for path, belongs in ((self._path.parent, Path.is_dir), (self._path, Path.is_file)):
+            if path.exists() and not belongs(path):
+                path.rename(path.with_name(f"{path.name}.in-the-way-{self._now_ns()}"))
 
 
 def _read_now(descriptor: _Descriptor, start: int, stop: int) -> bytes | None:
@@ -247,15 +239,14 @@ def _read_now(descriptor: _Descriptor, start: int, stop: int) -> bytes | None:
 class CacheFiles:
     """See L{ICacheFiles}. Files lie in C{directory/ab/abcdef…}, by the first two digits of their generation's id."""
 
-    def __init__(self, reactor: IDiskReactor, directory: Path, disk: ThreadPool, now_ns: Callable[[], int]) -> None:
-        self._reactor = reactor
+    def __init__(self, directory: Path, disk: Disk, now_ns: Callable[[], int]) -> None:
         self._directory = directory
         self._disk = disk
         self._now_ns = now_ns
 
     def open(self, id: str) -> CacheFile:
         """See L{ICacheFiles.open}."""
-        return CacheFile(self._reactor, self._directory / id[:2] / id, self._disk, self._now_ns)
+        return CacheFile(self._directory / id[:2] / id, self._disk, self._now_ns)
 
     def usable(self) -> Deferred[str | None]:
         """See L{ICacheFiles.usable}."""
@@ -270,7 +261,7 @@ class CacheFiles:
                 return str(error)
             return None
 
-        return deferToThreadPool(self._reactor, self._disk, work)
+        return self._disk.run(work, "looking at the disk")
 
     def space(self) -> Deferred[tuple[int, int]]:
         """See L{ICacheFiles.space}."""
@@ -279,7 +270,7 @@ class CacheFiles:
             found = os.statvfs(self._directory)
             return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
 
-        return deferToThreadPool(self._reactor, self._disk, work)
+        return self._disk.run(work, "looking at the disk")
 
     def list_ids(self) -> Deferred[list[str]]:
         """See L{ICacheFiles.list_ids}."""
@@ -291,7 +282,7 @@ class CacheFiles:
                 if path.name.startswith(path.parent.name) and len(path.name) == ID_DIGITS
             ]
 
-        return deferToThreadPool(self._reactor, self._disk, work)
+        return self._disk.run(work, "looking at the disk")
 
 
 ID_DIGITS = 32

@@ -15,14 +15,14 @@ from typing import TypeVar, cast
 from twisted.enterprise.adbapi import ConnectionPool
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorCore
-from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from proxycache.accounts import Accounts
 from proxycache.errors import MetadataUnavailable, UnknownSchema
 from proxycache.interfaces import IDiskReactor
 from proxycache.log import make_logger
+
+from .disk import DaemonThread, Disk
 
 T = TypeVar("T")
 
@@ -154,17 +154,18 @@ class Database:
     """A database that may fail and comes back by itself.
 
     @param disk: threads for opening and repairing.
-    @param rebuilt: called in the reactor's thread after a new, empty file took the place of a bad or lost one.
+    @param opened: called in the reactor's thread whenever it was opened; with True where a new, empty file took the
+        place of a bad or lost one.
     """
 
     def __init__(
         self,
         reactor: IDiskReactor,
         path: Path,
-        disk: ThreadPool,
+        disk: Disk,
         accounts: Accounts,
         now: Callable[[], float],
-        rebuilt: Callable[[], None],
+        opened: Callable[[bool], None],
     ) -> None:
         self._reactor = reactor
         self._triggers = cast(IReactorCore, reactor)
@@ -172,7 +173,8 @@ class Database:
         self._disk = disk
         self._accounts = accounts
         self._now = now
-        self._rebuilt = rebuilt
+        self._opened = opened
+        self._under_way = 0
         self._log = make_logger()
         self._pools: tuple[ConnectionPool, ConnectionPool] | None = None
         self._identity: tuple[int, int] | None = None
@@ -200,9 +202,9 @@ class Database:
         self._open_pools(fresh)
 
     def stop(self) -> None:
-        """Close the pools; waits for the statements that are under way."""
+        """Close the pools. A statement that hangs is left to the end of the process."""
         self._running = False
-        self._close_pools()
+        self._close_pools(wait=not self._under_way)
         if self._again is not None:
             self._again.cancel()
             self._again = None
@@ -244,7 +246,15 @@ class Database:
                 raise _FileGone(f"{self._path} was removed or replaced")
             return work(cursor)
 
-        pending: Deferred[T] = self._pools[pool].runInteraction(checked)
+        self._under_way += 1
+
+        def counted(cursor: sqlite3.Cursor) -> T:
+            try:
+                return checked(cursor)
+            finally:
+                self._reactor.callFromThread(self._over)
+
+        pending: Deferred[T] = self._pools[pool].runInteraction(counted)
 
         if timeout is not None:
 
@@ -253,6 +263,9 @@ class Database:
 
             pending.addTimeout(timeout, self._reactor, onTimeoutCancel=late)
         return pending.addErrback(self._classify, pool == 0)
+
+    def _over(self) -> None:
+        self._under_way -= 1
 
     def _classify(self, failure: Failure, reading: bool) -> Failure:
         error = failure.value
@@ -276,7 +289,7 @@ class Database:
         """Open the file again, in a thread; set it aside where it is corrupt."""
         self._again = None
         self._close_pools(wait=False)
-        self._repair = deferToThreadPool(self._reactor, self._disk, self._open_file)
+        self._repair = self._disk.run(self._open_file, "opening the database")
         self._repair.addCallbacks(self._recovered, self._not_recovered)
 
     def _recovered(self, fresh: bool) -> None:
@@ -324,13 +337,13 @@ class Database:
                 cp_reactor=self._reactor,
                 cp_noisy=False,
             )
+            made.threadpool.threadFactory = DaemonThread
             made.start()
             return made
 
         self._pools = (pool(READERS), pool(1))
         self._failure = None
-        if fresh:
-            self._rebuilt()
+        self._opened(fresh)
 
     def _close_pools(self, wait: bool = True) -> None:
         pools, self._pools = self._pools, None
@@ -342,11 +355,8 @@ class Database:
                 if pool.shutdownID is not None:
                     self._triggers.removeSystemEventTrigger(pool.shutdownID)
                     pool.shutdownID = None
-                deferToThreadPool(self._reactor, self._disk, _close_quietly, pool)
-
-
-def _close_quietly(pool: ConnectionPool) -> None:
-    pool.finalClose()
+                if not self._under_way:
+                    self._disk.run(pool.finalClose, "closing the database")
 
 
 __all__ = ["CAUSE", "Database", "check_version", "is_corruption", "prepare_file", "set_aside"]

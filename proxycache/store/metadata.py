@@ -23,6 +23,9 @@ FLUSH_SECONDS = 0.2
 """A record is at most this much older than its row."""
 
 RETRY_SECONDS = 1.0
+STOP_SECONDS = 3.0
+"""How long the last batch may take at the end."""
+
 MAX_PENDING = 200_000
 """Statements kept while the database is away; beyond, the oldest are dropped and their bytes fetched again."""
 
@@ -132,6 +135,7 @@ class MetadataStore:
         self._database = database
         self._now = now
         self._pending: list[Statement] = []
+        self._removed: set[str] = set()
         self._timer: IDelayedCall | None = None
         self._flushing: Deferred[None] | None = None
         self._stopped = False
@@ -145,6 +149,8 @@ class MetadataStore:
         """All variants under C{key}, the most recently used first."""
 
         rotten: list[str] = []
+        # Their rows may still be there: removals are written in batches.
+        removed = frozenset(self._removed)
 
         def work(cursor: sqlite3.Cursor) -> Sequence[StoredRepresentation]:
             rows = cursor.execute(
@@ -152,6 +158,8 @@ class MetadataStore:
             ).fetchall()
             found = []
             for row in rows:
+                if row[0] in removed:
+                    continue
                 representation = _representation(row)
                 if representation is None:
                     rotten.append(str(row[0]))
@@ -204,6 +212,7 @@ class MetadataStore:
 
     def remove(self, id: str) -> None:
         """Forget a generation with its chunks."""
+        self._removed.add(id)
         self._add("DELETE FROM entry WHERE id = ?", (id,))
 
     def used(self, id: str, when: float) -> None:
@@ -230,11 +239,15 @@ class MetadataStore:
             for sql, values in batch:
                 cursor.execute(sql, values)
 
+        def written(_: object) -> None:
+            self._removed -= removed
+
         def failed(_: object) -> None:
             self._pending[:0] = batch
 
+        removed = set(self._removed)
         self._flushing = self._database.write(work)
-        self._flushing.addErrback(failed).addBoth(self._flushed)
+        self._flushing.addCallbacks(written, failed).addBoth(self._flushed)
 
     def _flushed(self, _: object) -> None:
         self._flushing = None
@@ -257,5 +270,5 @@ class MetadataStore:
     def stop(self) -> Deferred[None]:
         """Write what is pending and accept nothing more."""
         self._stopped = True
-        first = self.flush()
-        return first.addCallback(lambda _: self.flush() if self._pending else None)
+        last = self.flush().addCallback(lambda _: self.flush() if self._pending else None)
+        return last.addTimeout(STOP_SECONDS, self._reactor, onTimeoutCancel=lambda *_: None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from proxycache.accounts import Accounts
@@ -36,7 +36,7 @@ class Space:
     """Room for chunks.
 
     @param in_use: whether a chunk has a reader; such a one is never evicted.
-    @param evict: drops a chunk's bytes and its record.
+    @param evict: drops a chunk's bytes and its record; fires when its space is given back.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Space:
         limits: SpaceLimits,
         accounts: Accounts,
         in_use: Callable[[ChunkName], bool],
-        evict: Callable[[ChunkName], None],
+        evict: Callable[[ChunkName], Deferred[None]],
     ) -> None:
         self._clock = clock
         self._files = files
@@ -55,6 +55,9 @@ class Space:
         self._in_use = in_use
         self._evict = evict
         self._order = LeastRecentlyUsed()
+        self._reserved = 0
+        self._leaving = 0
+        self._waiting: list[tuple[int, Deferred[bool]]] = []
         self._free_limit: int | None = None
         self._looked = float("-inf")
         self._looking = False
@@ -99,25 +102,59 @@ class Space:
 
         return self._files.space().addCallbacks(found, lambda _: None).addBoth(over)
 
-    def reserve(self, size: int) -> bool:
-        """Make room for C{size} more bytes; false where everything that could go is in use."""
+    def reserve(self, size: int) -> Deferred[bool]:
+        """Make room for C{size} more bytes, to be admitted or released.
+
+        @return: fires with True when the bytes of what had to go are given back; with False where all that could go
+            is in use.
+        """
         if not self._looking and self._clock.seconds() - self._looked >= LOOK_SECONDS:
             self.look()
         self.make_room(size)
-        return self._order.total + size <= self.limit
+        if self._order.total + self._reserved + size > self.limit:
+            return succeed(False)
+        self._reserved += size
+        granted: Deferred[bool] = Deferred()
+        self._waiting.append((size, granted))
+        self._grant()
+        return granted
+
+    def _grant(self) -> None:
+        """Those who wait get their room in order, as what was evicted leaves the disk."""
+        while self._waiting:
+            still_waiting = sum(size for size, _ in self._waiting)
+            size, granted = self._waiting[0]
+            taken = self._order.total + self._reserved - still_waiting + self._leaving
+            if self._leaving and taken + size > self.limit:
+                return
+            del self._waiting[0]
+            granted.callback(True)
 
     def make_room(self, size: int) -> None:
         """Evict until C{size} more bytes fit, or nothing more can go."""
-        excess = self._order.total + size - self.limit
+        excess = self._order.total + self._reserved + size - self.limit
         if excess <= 0:
             return
         for name in list(self._order.victims(excess, self._in_use)):
+            before = self._order.total
             self._order.remove(name)
+            freed = before - self._order.total
+            self._leaving += freed
             self._accounts.evicted_chunks += 1
-            self._evict(name)
+            self._evict(name).addBoth(self._left, freed)
+
+    def _left(self, _: object, size: int) -> None:
+        self._leaving -= size
+        self._grant()
+
+    def release(self, size: int) -> None:
+        """What was reserved was not written."""
+        self._reserved -= size
+        self._grant()
 
     def admit(self, name: ChunkName, size: int) -> None:
-        """A chunk was written."""
+        """A chunk for which room was reserved was written."""
+        self._reserved -= size
         self._order.admit(name, size)
 
     def use(self, name: ChunkName) -> None:

@@ -169,9 +169,9 @@ class ServeStream:
         if self._position.state is State.TRY_CACHE:
             assert self._reader is not None
             return ChunkProducer(self._reader)
-        if self.cause is None:
+        if self._reader is not None:
             self.cause = "retry-failed"
-        self._accounts.passthroughs[self.cause] += 1
+            self._accounts.passthroughs[self.cause] += 1
         return self._passthrough(self._position.cursor)
 
     async def _produce(self, producer: _Prepared, consumer: IConsumer) -> None:

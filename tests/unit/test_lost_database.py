@@ -11,7 +11,6 @@ import pytest_twisted
 from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.threads import deferToThread
-from twisted.python.threadpool import ThreadPool
 from twisted.web.client import HTTPConnectionPool
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -26,6 +25,7 @@ from proxycache.origin.slots import Slots
 from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.origins import OriginPolicy
 from proxycache.store.cachefile import CacheFiles
+from proxycache.store.disk import Disk
 from proxycache.store.space import Space, SpaceLimits
 from proxycache.web.deliver import Serving
 from proxycache.web.metrics import Metrics
@@ -71,12 +71,12 @@ def test_the_fake_is_a_metadata_store() -> None:
 @pytest_twisted.ensureDeferred
 async def test_served_from_the_origin_until_the_connection_is_back(tmp_path: Path) -> None:
     accounts, store = Accounts(), LosingStore()
-    disk = ThreadPool(0, 2)
+    disk = Disk(reactor, 2)
     disk.start()
     pool = HTTPConnectionPool(reactor)
-    files = CacheFiles(reactor, tmp_path, disk, time.time_ns)
+    files = CacheFiles(tmp_path, disk, time.time_ns)
     origin_client = OriginClient(reactor, pool, Slots(8, 8), Timeouts(), accounts, time.time)
-    space = Space(reactor, files, SpaceLimits(1 << 30), accounts, lambda name: False, lambda name: None)
+    space = Space(reactor, files, SpaceLimits(1 << 30), accounts, lambda name: False, lambda name: succeed(None))
     manager = ChunkManager(
         lambda manager: Surroundings(
             reactor, origin_client, store, space, accounts, 0.0, manager.unusable, manager.idle

@@ -1,0 +1,87 @@
+"""Work on the disk: in threads of its own, with a deadline, and given up for a while once one was missed.
+
+A disk that hangs takes its threads with it, so those who come after do not even try until it is heard of again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from proxycache.interfaces import IDiskReactor
+
+T = TypeVar("T")
+
+TIMEOUT_SECONDS = 5.0
+"""A disk that takes longer has failed, for whoever waits for it."""
+
+GIVEN_UP_SECONDS = 30.0
+"""How long a disk that hangs is left alone, unless it answers before."""
+
+
+class DaemonThread(threading.Thread):
+    """A thread that hangs in the kernel must not keep the process from ending."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named, daemon=True)
+
+
+class Disk:
+    """Threads for one disk.
+
+    @param threads: how many pieces of work may be under way at once.
+    """
+
+    def __init__(self, reactor: IDiskReactor, threads: int) -> None:
+        self._reactor = reactor
+        self._pool = ThreadPool(minthreads=0, maxthreads=threads, name="disk")
+        self._pool.threadFactory = DaemonThread
+        self._given_up_until = float("-inf")
+        self._under_way = 0
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it was given up for now."""
+        return self._reactor.seconds() < self._given_up_until
+
+    def start(self) -> None:
+        """Begin."""
+        self._pool.start()
+
+    def stop(self) -> None:
+        """Wait for what is under way, unless the disk hangs."""
+        if not (self._under_way and self.hangs):
+            self._pool.stop()
+
+    def run(self, work: Callable[[], T], what: str) -> Deferred[T]:
+        """Do C{work} in a thread. Fails with what it raises, or with a TimeoutError after L{TIMEOUT_SECONDS}."""
+        if self.hangs:
+            return fail(TimeoutError(f"{what}: the disk does not answer"))
+        late = False
+
+        def used() -> T:
+            try:
+                return work()
+            finally:
+                self._reactor.callFromThread(over)
+
+        def over() -> None:
+            self._under_way -= 1
+            if late:
+                self._given_up_until = float("-inf")
+
+        def give_up(value: T | Failure, seconds: float) -> T | Failure:
+            nonlocal late
+            late = True
+            self._given_up_until = self._reactor.seconds() + GIVEN_UP_SECONDS
+            return Failure(TimeoutError(f"{what} took more than {seconds:g} s"))
+
+        self._under_way += 1
+        pending: Deferred[T] = deferToThreadPool(self._reactor, self._pool, used)
+        return pending.addTimeout(TIMEOUT_SECONDS, self._reactor, onTimeoutCancel=give_up)
