@@ -137,18 +137,15 @@ class CacheService(Service):
         self.manager.stop()
         await self.metadata.stop()
         await self._pool.closeCachedConnections()
+        self._database.stop()
+        await self._disk.stop()
+        await self._database_disk.stop()
 
     def stopService(self) -> Deferred[None]:
         """Stop fetching, write what is recorded, close."""
         super().stopService()
 
-        def close(result: object) -> object:
-            self._database.stop()
-            self._disk.stop()
-            self._database_disk.stop()
-            return result
-
-        return Deferred.fromCoroutine(self._stop()).addBoth(close)
+        return Deferred.fromCoroutine(self._stop())
 
     def checks(self) -> Checks:
         """What readiness depends on."""

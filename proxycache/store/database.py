@@ -38,6 +38,9 @@ ANSWER_TIMEOUT_SECONDS = 1.0
 RECOVERY_SECONDS = 1.0
 """Between two looks at a database that failed."""
 
+WATCH_SECONDS = 2.0
+"""Between two looks whether the file is still the one we opened: what is written to another goes nowhere."""
+
 _CORRUPT = ("malformed", "not a database", "corrupt")
 
 
@@ -281,8 +284,13 @@ class Database:
         self._accounts.database_failures += 1
         if self._failure is None or self._failure == "not opened yet":
             self._log.warn("database unavailable, serving without: {why}", why=why)
-        self._failure = why
-        if self._running and self._again is None and self._repair is None:
+        failed_before, self._failure = self._failure is not None, why
+        if failed_before and self._again is not None:
+            return
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        if self._running and self._repair is None:
             self._again = self._reactor.callLater(RECOVERY_SECONDS, self._recover)
 
     def _recover(self) -> None:
@@ -343,7 +351,15 @@ class Database:
 
         self._pools = (pool(READERS), pool(1))
         self._failure = None
+        self._again = self._reactor.callLater(WATCH_SECONDS, self._watch)
         self._opened(fresh)
+
+    def _watch(self) -> None:
+        self._again = None
+        if self._look() == self._identity:
+            self._again = self._reactor.callLater(WATCH_SECONDS, self._watch)
+        else:
+            self._failed(f"{self._path} was removed or replaced")
 
     def _close_pools(self, wait: bool = True) -> None:
         pools, self._pools = self._pools, None

@@ -21,6 +21,9 @@ T = TypeVar("T")
 TIMEOUT_SECONDS = 5.0
 """A disk that takes longer has failed, for whoever waits for it."""
 
+STOP_SECONDS = 3.0
+"""How long the end waits for work that is under way."""
+
 GIVEN_UP_SECONDS = 30.0
 """How long a disk that hangs is left alone, unless it answers before."""
 
@@ -44,6 +47,7 @@ class Disk:
         self._pool.threadFactory = DaemonThread
         self._given_up_until = float("-inf")
         self._under_way = 0
+        self._idle: Deferred[None] | None = None
 
     @property
     def hangs(self) -> bool:
@@ -54,10 +58,20 @@ class Disk:
         """Begin."""
         self._pool.start()
 
-    def stop(self) -> None:
-        """Wait for what is under way, unless the disk hangs."""
-        if not (self._under_way and self.hangs):
-            self._pool.stop()
+    def stop(self) -> Deferred[None]:
+        """Wait for what is under way; a thread that hangs is left to the end of the process."""
+        idle: Deferred[None] = Deferred()
+        if self._under_way and not self.hangs:
+            self._idle = idle
+            idle.addTimeout(STOP_SECONDS, self._reactor, onTimeoutCancel=lambda *_: None)
+        else:
+            idle.callback(None)
+
+        def stopped(_: object) -> None:
+            if not self._under_way:
+                self._pool.stop()
+
+        return idle.addCallback(stopped)
 
     def run(self, work: Callable[[], T], what: str) -> Deferred[T]:
         """Do C{work} in a thread. Fails with what it raises, or with a TimeoutError after L{TIMEOUT_SECONDS}."""
@@ -73,6 +87,8 @@ class Disk:
 
         def over() -> None:
             self._under_way -= 1
+            if not self._under_way and self._idle is not None and not self._idle.called:
+                self._idle.callback(None)
             if late:
                 self._given_up_until = float("-inf")
 

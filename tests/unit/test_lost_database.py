@@ -109,4 +109,4 @@ async def test_served_from_the_origin_until_the_connection_is_back(tmp_path: Pat
             await port.stopListening()
             manager.stop()
             await pool.closeCachedConnections()
-            disk.stop()
+            await disk.stop()
