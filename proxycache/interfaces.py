@@ -164,6 +164,7 @@ class ChunkUse:
     id: str
     chunk: int
     size: int
+    chunk_size: int
 
 
 class IMetadataStore(Interface):

@@ -113,6 +113,7 @@ class CacheService(Service):
         """Load the eviction order, and remove files that no record names."""
         uses: list[ChunkUse] = await self.metadata.chunk_uses()
         self.space.restore(uses)
+        self.manager.take_stock(uses)
         await self.space.look()
         self.space.make_room(0)
         found = await self.files.list_ids()

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from proxycache.interfaces import (
+    ChunkUse,
     ICacheFiles,
     IChunkManager,
     IOriginResponse,
@@ -117,6 +118,7 @@ class ChunkManager:
         self._idle: OrderedDict[str, Generation] = OrderedDict()
         self._loading: dict[bytes, list[Deferred[None]]] = {}
         self._probes: dict[bytes, list[_Probe]] = {}
+        self._other_chunk_sizes: dict[str, int] = {}
         self._noted: dict[str, float] = {}
         self._log = make_logger()
 
@@ -458,10 +460,25 @@ class ChunkManager:
         """Drop a chunk, of a generation in memory or not."""
         id, chunk = name
         generation = self._by_id.get(id)
+        last = not self._around.space.holds(id)
         if generation is not None:
-            return generation.contents.evict(chunk)
+            punched = generation.contents.evict(chunk)
+            if last and not generation.busy:
+                self.unusable(generation)
+            return punched
+        size = self._other_chunk_sizes.get(id, self._chunk_size)
+        if last:
+            self._other_chunk_sizes.pop(id, None)
+            self._around.metadata.remove(id)
+            return self._files.open(id).unlink()
         self._around.metadata.forget_chunks(id, [chunk])
-        return self._files.open(id).punch(chunk * self._chunk_size, (chunk + 1) * self._chunk_size)
+        return self._files.open(id).punch(chunk * size, (chunk + 1) * size)
+
+    def take_stock(self, uses: Sequence[ChunkUse]) -> None:
+        """Learn the chunk sizes of entries that were begun under another configuration."""
+        for use in uses:
+            if use.chunk_size != self._chunk_size:
+                self._other_chunk_sizes[use.id] = use.chunk_size
 
     def save_all(self) -> None:
         """Record everything in memory again: the database was made anew."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 
 ChunkName = tuple[str, int]
@@ -14,6 +14,7 @@ class LeastRecentlyUsed:
 
     def __init__(self) -> None:
         self._order: OrderedDict[ChunkName, int] = OrderedDict()
+        self._by_id: Counter[str] = Counter()
         self.total = 0
 
     def __len__(self) -> int:
@@ -22,13 +23,19 @@ class LeastRecentlyUsed:
     def __contains__(self, name: ChunkName) -> bool:
         return name in self._order
 
+    def holds(self, id: str) -> bool:
+        """Whether there is any chunk of a generation."""
+        return id in self._by_id
+
     def items(self) -> list[tuple[ChunkName, int]]:
         """Chunks with their sizes, the least recently used first."""
         return list(self._order.items())
 
     def admit(self, name: ChunkName, size: int) -> None:
         """C{name} now takes C{size} bytes and is the most recently used."""
-        self.total += size - self._order.pop(name, 0)
+        self.remove(name)
+        self.total += size
+        self._by_id[name[0]] += 1
         self._order[name] = size
 
     def use(self, name: ChunkName) -> None:
@@ -38,7 +45,13 @@ class LeastRecentlyUsed:
 
     def remove(self, name: ChunkName) -> None:
         """C{name} takes no space any more; nothing where it is unknown."""
-        self.total -= self._order.pop(name, 0)
+        size = self._order.pop(name, None)
+        if size is None:
+            return
+        self.total -= size
+        self._by_id[name[0]] -= 1
+        if not self._by_id[name[0]]:
+            del self._by_id[name[0]]
 
     def victims(self, needed: int, in_use: Callable[[ChunkName], bool]) -> Iterator[ChunkName]:
         """Chunks to drop, in order, until C{needed} bytes are found. Those C{in_use} are passed over."""

@@ -182,7 +182,8 @@ class MetadataStore:
 
         def work(cursor: sqlite3.Cursor) -> list[ChunkUse]:
             rows = cursor.execute(
-                "SELECT entry_id, idx, size FROM chunk JOIN entry ON entry.id = entry_id ORDER BY used_at, idx"
+                "SELECT entry_id, idx, size, chunk_size FROM chunk JOIN entry ON entry.id = entry_id"
+                " ORDER BY used_at, idx"
             )
             return [ChunkUse(*row) for row in rows]
 

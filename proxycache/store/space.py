@@ -78,6 +78,10 @@ class Space:
     def __contains__(self, name: ChunkName) -> bool:
         return name in self._order
 
+    def holds(self, id: str) -> bool:
+        """Whether any chunk of a generation is on disk."""
+        return self._order.holds(id)
+
     def restore(self, uses: list[ChunkUse]) -> None:
         """Take over what the database knows, the least recently used first. What was used since stays newer."""
         newer = self._order

@@ -99,11 +99,15 @@ class PassthroughProducer:
         self._paused = True
         if self._response is not None:
             self._response.pause()
+            if self._validator is not None:
+                # It can be resumed, so it need not keep its connection from those who wait for a byte.
+                self._response.reprioritise(Priority.HIGH)
 
     def resumeProducing(self) -> None:
         """Go on."""
         self._paused = False
         if self._response is not None:
+            self._response.reprioritise(Priority.CRITICAL)
             self._response.resume()
 
     def stopProducing(self) -> None:
@@ -151,7 +155,8 @@ class PassthroughProducer:
 
     def _count(self, error: Exception) -> None:
         """Another failure without progress; raised once there were enough, or where nothing can be resumed."""
-        self._failures += 1
+        if not isinstance(error, FillPreempted):
+            self._failures += 1
         if self._validator is None or self._failures >= MAX_ATTEMPTS:
             raise error
         self._accounts.retries += 1
