@@ -177,7 +177,6 @@ class Database:
         self._accounts = accounts
         self._now = now
         self._opened = opened
-        self._under_way = 0
         self._log = make_logger()
         self._pools: tuple[ConnectionPool, ConnectionPool] | None = None
         self._identity: tuple[int, int] | None = None
@@ -207,7 +206,7 @@ class Database:
     def stop(self) -> None:
         """Close the pools. A statement that hangs is left to the end of the process."""
         self._running = False
-        self._close_pools(wait=not self._under_way)
+        self._close_pools()
         if self._again is not None:
             self._again.cancel()
             self._again = None
@@ -249,15 +248,7 @@ class Database:
                 raise _FileGone(f"{self._path} was removed or replaced")
             return work(cursor)
 
-        self._under_way += 1
-
-        def counted(cursor: sqlite3.Cursor) -> T:
-            try:
-                return checked(cursor)
-            finally:
-                self._reactor.callFromThread(self._over)
-
-        pending: Deferred[T] = self._pools[pool].runInteraction(counted)
+        pending: Deferred[T] = self._pools[pool].runInteraction(checked)
 
         if timeout is not None:
 
@@ -266,9 +257,6 @@ class Database:
 
             pending.addTimeout(timeout, self._reactor, onTimeoutCancel=late)
         return pending.addErrback(self._classify, pool == 0)
-
-    def _over(self) -> None:
-        self._under_way -= 1
 
     def _classify(self, failure: Failure, reading: bool) -> Failure:
         error = failure.value
@@ -296,7 +284,7 @@ class Database:
     def _recover(self) -> None:
         """Open the file again, in a thread; set it aside where it is corrupt."""
         self._again = None
-        self._close_pools(wait=False)
+        self._close_pools(in_thread=True)
         self._repair = self._disk.run(self._open_file, "opening the database")
         self._repair.addCallbacks(self._recovered, self._not_recovered)
 
@@ -361,17 +349,19 @@ class Database:
         else:
             self._failed(f"{self._path} was removed or replaced")
 
-    def _close_pools(self, wait: bool = True) -> None:
+    def _close_pools(self, in_thread: bool = False) -> None:
+        """Close what is idle. A pool whose threads hang is left alone: joining them would hang as well."""
         pools, self._pools = self._pools, None
         for pool in pools or ():
-            if wait:
+            busy = bool(pool.threadpool.working)
+            if not busy and not in_thread:
                 pool.close()
             else:
                 # Joining a thread that waits for a lock would hold up the reactor, so not C{close}.
                 if pool.shutdownID is not None:
                     self._triggers.removeSystemEventTrigger(pool.shutdownID)
                     pool.shutdownID = None
-                if not self._under_way:
+                if not busy:
                     self._disk.run(pool.finalClose, "closing the database")
 
 
