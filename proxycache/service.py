@@ -38,6 +38,10 @@ DISK_THREADS = 4
 """Threads for the disk alone: those of the reactor resolve names."""
 
 
+DATABASE_DISK_THREADS = 2
+"""Threads that open and close the database; its queries have their own."""
+
+
 class CacheService(Service):
     """What lives as long as the process: threads, database, chunk manager, connections to origins."""
 
@@ -47,7 +51,7 @@ class CacheService(Service):
         self._log = make_logger()
         self.accounts = Accounts()
         self._disk = Disk(reactor, DISK_THREADS)
-        self._database_disk = Disk(reactor, 1)
+        self._database_disk = Disk(reactor, DATABASE_DISK_THREADS)
         self._stock_taken = False
         self.files = CacheFiles(cache.directory, self._disk, time.time_ns)
         self._database = Database(

@@ -45,7 +45,7 @@ class ChunkBuffer:
         del self.data[stop - self.start :]
 
     def put(self, position: int, data: memoryview) -> None:
-        """Bytes for C{position}, within the chunk. What is here already is left alone: it may be read just now."""
+        """Bytes for C{position}, within the chunk: of the same version, so what is here already stays as it is."""
         offset = position - self.start
         self.data[offset : offset + len(data)] = data
         self.filled.add(offset, offset + len(data))

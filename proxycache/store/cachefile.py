@@ -92,8 +92,10 @@ class CacheFile:
         try:
             stamp = _Stamp.of(self._path)
             descriptor = self._open(stamp.inode)
-        except OSError as error:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             raise CacheReadFailed(span.chunk, str(error), lost_from=0) from error
+        except OSError as error:
+            raise CacheReadFailed(span.chunk, str(error)) from error
         if stamp.size < span.stop:
             raise DamagedChunk(span.chunk, f"file ends at {stamp.size}", lost_from=stamp.size)
         if stamp != self._stamp:

@@ -105,10 +105,10 @@ def prepare_file(path: Path) -> None:
     steps = _steps()
     connection = _connect(path)
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > len(steps):
             raise UnknownSchema(f"{path}: schema {version}, this proxycache knows up to {len(steps)}")
+        connection.execute("PRAGMA journal_mode=WAL")
         if 0 < version < len(steps):
             backup = sqlite3.connect(path.with_name(f"{path.name}.schema-{version}"))
             try:
@@ -284,7 +284,7 @@ class Database:
     def _recover(self) -> None:
         """Open the file again, in a thread; set it aside where it is corrupt."""
         self._again = None
-        self._close_pools(in_thread=True)
+        self._close_pools()
         self._repair = self._disk.run(self._open_file, "opening the database")
         self._repair.addCallbacks(self._recovered, self._not_recovered)
 
@@ -338,7 +338,7 @@ class Database:
             return made
 
         self._pools = (pool(READERS), pool(1))
-        self._failure = None
+        self._failure = self._write_failure = None
         self._again = self._reactor.callLater(WATCH_SECONDS, self._watch)
         self._opened(fresh)
 
@@ -349,20 +349,14 @@ class Database:
         else:
             self._failed(f"{self._path} was removed or replaced")
 
-    def _close_pools(self, in_thread: bool = False) -> None:
-        """Close what is idle. A pool whose threads hang is left alone: joining them would hang as well."""
+    def _close_pools(self) -> None:
+        """Close them in a thread: joining one that waits for a lock, or hangs, would hold up the reactor."""
         pools, self._pools = self._pools, None
         for pool in pools or ():
-            busy = bool(pool.threadpool.working)
-            if not busy and not in_thread:
-                pool.close()
-            else:
-                # Joining a thread that waits for a lock would hold up the reactor, so not C{close}.
-                if pool.shutdownID is not None:
-                    self._triggers.removeSystemEventTrigger(pool.shutdownID)
-                    pool.shutdownID = None
-                if not busy:
-                    self._disk.run(pool.finalClose, "closing the database")
+            if pool.shutdownID is not None:
+                self._triggers.removeSystemEventTrigger(pool.shutdownID)
+                pool.shutdownID = None
+            self._disk.run(pool.finalClose, "closing the database").addErrback(lambda _: None)
 
 
 __all__ = ["CAUSE", "Database", "check_version", "is_corruption", "prepare_file", "set_aside"]
