@@ -51,12 +51,14 @@ class CacheReadFailed(StorageError):
 
     @ivar chunk: index of the chunk that has to be fetched again.
     @ivar lost_from: where the file is missing or cut short, the first byte that is gone with all after it.
+    @ivar transient: it says nothing of the bytes: no descriptor was free, or the disk is slow.
     """
 
-    def __init__(self, chunk: int, reason: str, lost_from: int | None = None) -> None:
+    def __init__(self, chunk: int, reason: str, lost_from: int | None = None, transient: bool = False) -> None:
         super().__init__(f"chunk {chunk}: {reason}")
         self.chunk = chunk
         self.lost_from = lost_from
+        self.transient = transient
 
 
 class DamagedChunk(CacheReadFailed):

@@ -98,6 +98,9 @@ class IOrigin(Interface):
         @return: fires with the response; fails with an L{OriginError}.
         """
 
+    def urge(pending: Deferred[IOriginResponse], priority: Priority) -> None:
+        """Change the place in the queue of a fetch that is still waiting for its connection."""
+
 
 @frozen
 class ChunkSpan:

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from proxycache.errors import ObjectChanged
 from proxycache.interfaces import (
     ChunkUse,
     ICacheFiles,
@@ -44,6 +45,12 @@ MAX_IDLE = 512
 
 MAX_VARIANTS = 16
 """Variants of one key in memory; the least recently used goes first."""
+
+REPLACING_STATUSES = frozenset({200, 206, 404, 410})
+"""Answers that may not be stored, and all the same say that what is stored is out of date."""
+
+CONDITIONAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})
+"""Fields of our own in a request to the origin."""
 
 USED_SECONDS = 60.0
 """Between two notes in the database that a generation is in use."""
@@ -145,7 +152,7 @@ class ChunkManager:
     def _loaded(self, found: Sequence[StoredRepresentation], target: ObjectTarget) -> None:
         if target.key in self._variants:
             return
-        for stored in found:
+        for stored in reversed(found):
             self._remember(
                 Generation(
                     stored.representation,
@@ -176,10 +183,8 @@ class ChunkManager:
             self._around.metadata.used(generation.id, now)
         if generation.representation.source_url != target.source_url:
             generation.renew(evolve(generation.representation, source_url=target.source_url))
-        if not generation.busy:
-            self._idle.pop(generation.id, None)
-            self._idle[generation.id] = generation
-            self._drop_idle()
+        self._idle[generation.id] = generation
+        self._idle.move_to_end(generation.id)
 
     # Asking the origin
 
@@ -273,7 +278,7 @@ class ChunkManager:
         try:
             if response.status == 304 and stale is not None:
                 response.abort()
-                return self._renewed(stale, response)
+                return self._renewed(stale, response, target, sent)
             return self._founded(response, target, sent, stale, head)
         except BaseException:
             response.abort()
@@ -294,7 +299,7 @@ class ChunkManager:
             response.status, sent.fields, response.fields, target.origin.default_ttl, response.response_time
         )
         if why_not is not None:
-            if stale is not None:
+            if stale is not None and response.status in REPLACING_STATUSES:
                 self.unusable(stale)
             return Relayed(response, why_not, failed)
         if response.status in (200, 206):
@@ -307,13 +312,28 @@ class ChunkManager:
         self._begin(generation, response, extent, sent.asked, head)
         return Obtained(generation, response.status)
 
-    def _renewed(self, stale: Generation, response: IOriginResponse) -> Obtained:
-        """RFC 9111, section 4.3.4: the stored fields are updated by those of the 304."""
+    def _renewed(
+        self, stale: Generation, response: IOriginResponse, target: ObjectTarget, sent: OriginRequest
+    ) -> Obtained:
+        """RFC 9111, section 4.3.4: the stored fields are updated by those of the 304.
+
+        @raise ObjectChanged: it tells of another version, or of one that may not be kept: ask anew.
+        """
+        theirs = strong_validator(response.fields, response.response_time)
+        mine = stale.representation.validator
+        if theirs is not None and mine is not None and not theirs.is_date and not mine.is_date and theirs != mine:
+            self.unusable(stale)
+            raise ObjectChanged("a 304 that tells of another version")
         renewed = storable_fields(response.fields).without({b"content-length", b"content-encoding", b"content-type"})
+        fields = stale.representation.fields.updated(renewed)
+        ttl = target.origin.default_ttl
+        if refusal(stale.representation.status, sent.fields, fields, ttl, response.response_time) is not None:
+            self.unusable(stale)
+            raise ObjectChanged("what was stored may not be kept any longer")
         stale.renew(
             evolve(
                 stale.representation,
-                fields=stale.representation.fields.updated(renewed),
+                fields=fields,
                 request_time=response.request_time,
                 response_time=response.response_time,
             )
@@ -336,7 +356,7 @@ class ChunkManager:
             validator=strong_validator(response.fields, response.response_time),
             request_time=response.request_time,
             response_time=response.response_time,
-            vary=variant_of(response.fields, sent.fields),
+            vary=variant_of(response.fields, sent.fields.without(CONDITIONAL)),
             rangeless=sent.asked is not None and response.status == 200,
             chunk_size=self._chunk_size,
         )
@@ -394,6 +414,8 @@ class ChunkManager:
     def _remember(self, generation: Generation) -> None:
         self._variants.setdefault(generation.representation.key, []).insert(0, generation)
         self._by_id[generation.id] = generation
+        self._idle[generation.id] = generation
+        self._drop_idle()
 
     def _replace(self, generation: Generation) -> None:
         """A new generation takes the place of the one of its variant, which serves out its readers."""
@@ -414,6 +436,7 @@ class ChunkManager:
                 del self._variants[generation.representation.key]
         self._idle.pop(generation.id, None)
         self._noted.pop(generation.id, None)
+        generation.indexed = False
         if not generation.busy:
             self._end(generation)
 
@@ -438,16 +461,16 @@ class ChunkManager:
 
     def _drop_idle(self) -> None:
         """Only memory is given back: the database knows it all."""
-        while len(self._idle) > MAX_IDLE:
-            _, oldest = self._idle.popitem(last=False)
-            if oldest.busy:
+        for id, generation in list(self._idle.items()) if len(self._idle) > MAX_IDLE else ():
+            if len(self._idle) <= MAX_IDLE // 2:
+                return
+            variants = self._variants.get(generation.representation.key, [])
+            if generation.busy or variants != [generation] or self._around.metadata.state() is not None:
                 continue
-            oldest.contents.close_file()
-            variants = self._variants.get(oldest.representation.key, [])
-            if len(variants) == 1 and oldest in variants and self._around.metadata.state() is None:
-                del self._variants[oldest.representation.key]
-                self._by_id.pop(oldest.id, None)
-                self._noted.pop(oldest.id, None)
+            generation.contents.close_file()
+            del self._variants[generation.representation.key]
+            for index in (self._idle, self._by_id, self._noted):
+                index.pop(id, None)
 
     # Eviction, repair, end
 

@@ -11,6 +11,7 @@ from proxycache.errors import CacheWriteFailed
 from proxycache.interfaces import ChunkSpan, ICacheFile
 from proxycache.log import make_logger
 from proxycache.policy.chunking import Chunking
+from proxycache.policy.readahead import MAX_WINDOW
 
 from .chunkbuffer import BufferState, ChunkBuffer
 from .surroundings import Surroundings
@@ -120,28 +121,34 @@ class Contents:
 
     # Arriving
 
-    def put(self, start: int, data: bytes) -> None:
-        """Bytes C{[start, start + len(data))} arrived. What is here already is left alone."""
+    def put(self, start: int, data: bytes) -> int:
+        """Bytes C{[start, start + len(data))} arrived; tells how many of them were not here before."""
+        new = 0
         view = memoryview(data)
         position, end = start, start + len(data)
         while position < end:
             index = self.chunking.index(position)
             stop = min(end, self.chunking.stop(index, self.length))
             if stop <= position:
-                return
+                break
             if index not in self.present:
-                self._put(index, position, view[position - start : stop - start])
+                new += self._put(index, position, view[position - start : stop - start])
             position = stop
+        return new
 
-    def _put(self, index: int, position: int, data: memoryview) -> None:
+    def _put(self, index: int, position: int, data: memoryview) -> int:
         buffer = self._buffers.get(index)
         if buffer is None:
             first = self.chunking.start(index)
             buffer = self._buffers[index] = ChunkBuffer(first, self.chunking.stop(index, self.length) - first)
-        if buffer.state is BufferState.ARRIVING:
-            buffer.put(position, data)
-            if buffer.complete:
-                self._store(index, buffer)
+        if buffer.state is not BufferState.ARRIVING:
+            return 0
+        before = buffer.filled.total
+        buffer.put(position, data)
+        new = buffer.filled.total - before
+        if buffer.complete:
+            self._store(index, buffer)
+        return new
 
     def end_at(self, length: int) -> None:
         """The complete length is known only now; bytes up to it may still be to come."""
@@ -228,7 +235,7 @@ class Contents:
         @param readers: where readers are.
         @param coming: whether somebody is about to bring bytes of C{[start, stop)}.
         """
-        reach = MAX_UNSTORED * self.chunking.size
+        reach = MAX_WINDOW + MAX_UNSTORED * self.chunking.size
         partial = 0
         for index, buffer in sorted(self._buffers.items()):
             if buffer.state is BufferState.UNSTORED:

@@ -33,6 +33,7 @@ class Generation:
     """One generation of an entry, in memory.
 
     @ivar contents: the bytes that are here.
+    @ivar indexed: whether requests still find it; a replaced one serves out its readers.
     @ivar runs: the requests under way, each with the bytes it is about to bring.
     """
 
@@ -51,6 +52,7 @@ class Generation:
         )
         self.readers: set[Reader] = set()
         self.runs: list[Run] = []
+        self.indexed = True
         self._around = around
         self._trust_length = trust_length
         self._waiters = Waiters(around.accounts)
@@ -117,7 +119,13 @@ class Generation:
         """Whether a chunk is being read or written, so that it must stay."""
         if self.contents.holds(chunk):
             return True
-        return any(0 <= chunk - self.chunking.index(reader.position) <= 1 for reader in self.readers)
+        first = self.chunking.start(chunk)
+        return any(
+            reader.position - self.chunking.size
+            < first
+            <= reader.position + max(reader.window.size, self.chunking.size)
+            for reader in self.readers
+        )
 
     @property
     def busy(self) -> bool:
@@ -127,7 +135,7 @@ class Generation:
     def renew(self, representation: Representation) -> None:
         """A revalidation changed the record; the bytes are those we have."""
         self.representation = representation
-        if self.stored:
+        if self.stored and self.indexed:
             self._around.metadata.save(representation)
 
     # Readers
@@ -154,11 +162,14 @@ class Generation:
                 self._ends.popitem(last=False)
         self._trim()
         if not self.readers:
-            for run in self.runs:
+            for run in list(self.runs):
                 run.urge(Priority.LOW)
-            if self._linger is None:
-                self._linger = self._around.clock.callLater(self._around.linger, self._left_alone)
+            self._begin_to_linger()
         self._resume_runs()
+
+    def _begin_to_linger(self) -> None:
+        if self._linger is None:
+            self._linger = self._around.clock.callLater(self._around.linger, self._left_alone)
 
     def _left_alone(self) -> None:
         self._linger = None
@@ -228,6 +239,9 @@ class Generation:
         lost = {error.chunk}
         if error.lost_from is not None:
             lost.update(self.contents.at_or_beyond(error.lost_from))
+        if error.transient:
+            self._log.warn("{generation}: {error}", generation=self, error=error)
+            return
         self._around.accounts.damaged_chunks += 1
         self._log.warn(
             "{generation}: {error}; {count} chunks to fetch again",
@@ -298,7 +312,7 @@ class Generation:
 
     def _start_run(self, start: int, stop: int, priority: Priority, request: OriginRequest) -> None:
         if not self.joinable:
-            if not self.runs:
+            if not any(run.covers(start) for run in self.runs):
                 error = InvalidAnswer("without a strong validator parts cannot be joined")
                 self._waiters.fail(error, start, None)
             return
@@ -328,8 +342,11 @@ class Generation:
 
         @param stop: one past the last byte worth having, None for all of it.
         """
-        run = Run(self, extent.start, stop, Priority.HIGH, allowance)
+        run = Run(self, extent.start, stop, Priority.CRITICAL, allowance)
         self._began(run)
+        if not self.readers:
+            # Perhaps nobody will come: the client has gone, or its preconditions ask for no body.
+            self._begin_to_linger()
         run.adopt(response, extent)
 
     def judge(self, run: Run, response: IOriginResponse) -> BodyExtent:
@@ -357,11 +374,13 @@ class Generation:
 
     # What arrives
 
-    def landed(self, start: int, data: bytes) -> None:
-        """Bytes C{[start, start + len(data))} arrived."""
-        self._failures = 0
-        self.contents.put(start, data)
+    def landed(self, start: int, data: bytes) -> int:
+        """Bytes C{[start, start + len(data))} arrived; tells how many of them were not here before."""
+        new = self.contents.put(start, data)
+        if new:
+            self._failures = 0
         self._waiters.wake(start, start + len(data))
+        return new
 
     def congested(self) -> bool:
         """Whether the origin has to be held up: by the disk, or by readers where there is no disk."""
@@ -407,7 +426,7 @@ class Generation:
             # Nothing may be put beside what came, so it will never be complete.
             self._around.unusable(self)
             self._waiters.fail(error, 0, None)
-        elif run.received_bytes:
+        elif run.new_bytes:
             self._around.accounts.retries += 1
             self._log.info("{generation}: {error}; resuming at {at}", generation=self, error=error, at=run.position)
             self._go_on()

@@ -23,8 +23,16 @@ class RunOwner(Protocol):
     def judge(self, run: Run, response: IOriginResponse) -> BodyExtent:
         """Which bytes a response carries; raises where none of them may be used."""
 
-    def landed(self, start: int, data: bytes) -> None:
-        """Bytes arrived."""
+    @property
+    def length(self) -> int | None:
+        """Complete length of the object, None while it is not known."""
+
+    @property
+    def joinable(self) -> bool:
+        """Whether another run could go on where this one stops."""
+
+    def landed(self, start: int, data: bytes) -> int:
+        """Bytes arrived; tells how many of them were not here before."""
 
     def congested(self) -> bool:
         """Whether bytes arrive faster than they can be put away."""
@@ -43,7 +51,7 @@ class Run:
     @ivar position: the next byte to arrive.
     @ivar stop: one past the last wanted byte; None: to the end of the body, wherever that is.
     @ivar allowance: how far it may run ahead of its readers, one past the last byte; None: as far as it likes.
-    @ivar received_bytes: body bytes that arrived.
+    @ivar new_bytes: body bytes that arrived and were not here before.
     @ivar asked: the range that was asked for, None for the whole.
     """
 
@@ -55,9 +63,10 @@ class Run:
         self.stop = stop
         self.priority = priority
         self.allowance = allowance
-        self.received_bytes = 0
+        self.new_bytes = 0
         self.asked: RangeSpec | None = None
         self._owner = owner
+        self._origin: IOrigin | None = None
         self._extent: BodyExtent | None = None
         self._pending: Deferred[IOriginResponse] | None = None
         self._response: IOriginResponse | None = None
@@ -71,6 +80,7 @@ class Run:
     def send(self, origin: IOrigin, request: OriginRequest) -> None:
         """Ask the origin."""
         self.asked = request.asked
+        self._origin = origin
         self._pending = origin.fetch(request, self.priority)
         self._pending.addCallbacks(self._answered, self._failed)
 
@@ -81,11 +91,14 @@ class Run:
         self.position = extent.start
         if extent.stop is not None:
             self.stop = extent.stop if self.stop is None else min(self.stop, extent.stop)
-        response.reprioritise(self.priority)
         if self.stop is not None and self.position >= self.stop and extent.stop != self.stop:
             self._finish(None)
-        else:
-            response.deliver(self)
+            return
+        response.deliver(self)
+        # Each of these may end the run: the body may be here already, and the slot may be taken.
+        if self._response is not None:
+            self._response.reprioritise(self.priority)
+        if not self._over:
             self._check_pace()
 
     def _answered(self, response: IOriginResponse) -> None:
@@ -94,12 +107,11 @@ class Run:
             response.abort()
             return
         try:
-            extent = self._owner.judge(self, response)
+            self.adopt(response, self._owner.judge(self, response))
         except Exception as error:
             response.abort()
-            self._finish(error)
-            return
-        self.adopt(response, extent)
+            if not self._over:
+                self._finish(error)
 
     def _failed(self, failure: Failure) -> None:
         self._pending = None
@@ -112,15 +124,15 @@ class Run:
         if self._over:
             return
         start = self.position
-        if self.stop is not None and start + len(data) > self.stop:
+        surplus = self.stop is not None and start + len(data) > self.stop
+        if self.stop is not None:
             data = data[: self.stop - start]
         self.position = start + len(data)
-        self.received_bytes += len(data)
-        self._owner.landed(start, data)
+        self.new_bytes += self._owner.landed(start, data)
         if self._over:
             return
         assert self._extent is not None
-        if self.stop is not None and self.position >= self.stop and self._extent.stop != self.stop:
+        if surplus or (self.stop is not None and self.position >= self.stop and self._extent.stop != self.stop):
             self._finish(None)
         else:
             self._check_pace()
@@ -137,6 +149,8 @@ class Run:
             else:
                 early = self.stop - self.position
                 self._finish(BodyBroken(f"the body ended at {self.position}, {early} bytes early"))
+        elif self._owner.length is not None and self.position < self._owner.length:
+            self._finish(error or BodyBroken(f"the body ended at {self.position} of {self._owner.length}"))
         elif error is None or isinstance(error, UnframedEnd):
             self._owner.body_over(self.position, certain=error is None)
             self._finish(None)
@@ -160,6 +174,8 @@ class Run:
             self.priority = priority
             if self._response is not None:
                 self._response.reprioritise(priority)
+            elif self._pending is not None and self._origin is not None:
+                self._origin.urge(self._pending, priority)
 
     def check_resume(self) -> None:
         """Read on where that was put off and may be done now."""
@@ -173,9 +189,10 @@ class Run:
         ahead = self.allowance is not None and self.position >= self.allowance
         if not self._paused and self._response is not None and (ahead or self._owner.congested()):
             self._paused = True
-            if self.priority is Priority.CRITICAL:
-                self.urge(Priority.HIGH)
             self._response.pause()
+            # Nobody waits for its next byte; but what cannot be resumed keeps its connection.
+            if self.priority is Priority.CRITICAL and self._owner.joinable:
+                self.urge(Priority.HIGH)
 
     @property
     def answered(self) -> bool:

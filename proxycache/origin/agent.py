@@ -8,6 +8,7 @@ asks for C{identity}, and hides Content-Encoding from the decoder.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -42,6 +43,25 @@ class _AnnouncingEndpoint:
         return pending.addCallback(connected)
 
 
+def _close_after_surplus(protocol: Any) -> None:
+    """Never keep a connection on which more came than was asked for: it would be taken for the next answer."""
+    finish, received = protocol._finishResponse, protocol.dataReceived
+
+    def finishing(rest: bytes) -> None:
+        if rest and protocol._currentRequest is not None:
+            protocol._currentRequest.persistent = False
+        finish(rest)
+
+    def receiving(data: bytes) -> None:
+        if protocol.state == "QUIESCENT":
+            protocol.transport.loseConnection()
+        else:
+            received(data)
+
+    protocol._finishResponse = finishing
+    protocol.dataReceived = receiving
+
+
 class TargetAgent(Agent):
     """An L{Agent} whose request target is the URL's, byte for byte.
 
@@ -65,6 +85,7 @@ class TargetAgent(Agent):
                 self.losing = None
 
         protocol.connectionLost = losing  # type: ignore[method-assign]
+        _close_after_surplus(protocol)
 
     def torn(self) -> bool:
         """Whether the connection that is being lost was not closed in good order."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
@@ -57,6 +58,14 @@ def retry_after(fields: Fields, now: float) -> float | None:
     return None if date is None else max(0.0, date - now)
 
 
+@define(eq=False)
+class _Wish:
+    """How urgent a fetch is, and its place in the queue while it has one."""
+
+    priority: Priority
+    queued: Deferred[Slot] | None = None
+
+
 class _Claim:
     """One fetch's hold on its slot, from the queue to the end of the body."""
 
@@ -97,6 +106,7 @@ class OriginClient:
         self._now = now
         self._log = make_logger()
         self._last_error: dict[str, str] = {}
+        self._wishes: WeakKeyDictionary[Deferred[IOriginResponse], _Wish] = WeakKeyDictionary()
 
     def last_errors(self) -> dict[str, str]:
         """For every origin whose last request failed, why."""
@@ -104,16 +114,27 @@ class OriginClient:
 
     def fetch(self, request: OriginRequest, priority: Priority) -> Deferred[IOriginResponse]:
         """See L{IOrigin.fetch}."""
-        return Deferred.fromCoroutine(self._fetch(request, priority))
+        wish = _Wish(priority)
+        pending = Deferred.fromCoroutine(self._fetch(request, wish))
+        self._wishes[pending] = wish
+        return pending
 
-    async def _fetch(self, request: OriginRequest, priority: Priority) -> IOriginResponse:
+    def urge(self, pending: Deferred[IOriginResponse], priority: Priority) -> None:
+        """See L{IOrigin.urge}."""
+        wish = self._wishes.get(pending)
+        if wish is not None:
+            wish.priority = priority
+            if wish.queued is not None:
+                self._slots.urge(wish.queued, priority)
+
+    async def _fetch(self, request: OriginRequest, wish: _Wish) -> IOriginResponse:
         failures = 0
         while True:
             failures += 1
             error: OriginError | None = None
             response: OriginResponse | None = None
             try:
-                response = await self._attempt(request, priority)
+                response = await self._attempt(request, wish)
             except (OriginUnreachable, OriginTimeout) as failed:
                 error = failed
                 self._accounts.origin_failures[type(failed).__name__] += 1
@@ -123,7 +144,9 @@ class OriginClient:
                 return response
             wanted = None if response is None else retry_after(response.fields, self._now())
             delay = retry_delay(failures, wanted) if failures < request.attempts else None
-            if delay is not None and isinstance(error, OriginUnreachable) and error.kept:
+            if isinstance(error, OriginUnreachable) and error.kept and (delay is not None or request.attempts == 1):
+                # The connection was one we kept, and may have died long ago: that says nothing of the origin.
+                request = evolve(request, attempts=max(2, request.attempts))
                 delay = 0.0
             if response is not None:
                 self._last_error[request.origin.name] = f"answered {response.status}"
@@ -143,9 +166,9 @@ class OriginClient:
             )
             await deferLater(self._reactor, delay)
 
-    async def _attempt(self, request: OriginRequest, priority: Priority) -> OriginResponse:
+    async def _attempt(self, request: OriginRequest, wish: _Wish) -> OriginResponse:
         claim = _Claim()
-        slot = await self._slot(request.origin.name, priority, claim)
+        slot = await self._slot(request.origin.name, wish, claim)
         try:
             response = await self._follow(request, claim)
             if sum(len(name) + len(value) for name, value in response.fields) > MAX_HEADER_BYTES:
@@ -158,15 +181,19 @@ class OriginClient:
         claim.response = response
         return response
 
-    async def _slot(self, origin: str, priority: Priority, claim: _Claim) -> Slot:
-        granted = self._slots.acquire(origin, priority, claim.preempt)
+    async def _slot(self, origin: str, wish: _Wish, claim: _Claim) -> Slot:
+        granted = self._slots.acquire(origin, wish.priority, claim.preempt)
         if not granted.called:
 
             def busy(value: object, timeout: float) -> object:
                 return Failure(OriginBusy(f"no connection to origin {origin} came free in {timeout:g} s"))
 
             granted.addTimeout(self._timeouts.queue, self._reactor, onTimeoutCancel=busy)
-        return await granted
+        wish.queued = granted
+        try:
+            return await granted
+        finally:
+            wish.queued = None
 
     async def _follow(self, request: OriginRequest, claim: _Claim) -> OriginResponse:
         """Follow redirects. A target that has expired is resolved anew, once, from the source URL."""

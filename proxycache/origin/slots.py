@@ -78,6 +78,18 @@ class Slots:
         self._grant()
         return waiting.granted
 
+    def urge(self, granted: Deferred[Slot], priority: Priority) -> None:
+        """Who waits in the queue has become more urgent, or less."""
+        for waiting in self._queue:
+            if waiting.granted is granted:
+                self._queue.remove(waiting)
+                waiting.priority = priority
+                insort(self._queue, waiting)
+                if priority is Priority.CRITICAL and not self._free(waiting.origin):
+                    self._take_one_for(waiting.origin)
+                self._grant()
+                return
+
     def _abandon(self, granted: Deferred[Slot]) -> None:
         self._queue = [waiting for waiting in self._queue if waiting.granted is not granted]
 

@@ -14,6 +14,9 @@ from .entry import Representation
 from .fields import Fields
 from .validators import parse_etag, strong_validator
 
+MAX_LENGTH = 2**62
+"""Bytes; no object is longer."""
+
 
 @frozen
 class BodyExtent:
@@ -37,6 +40,8 @@ def body_extent(status: int, fields: Fields, asked: RangeSpec | None, body_lengt
     @param body_length: the declared length of the body, None where the framing does not say.
     @raise InvalidAnswer: a 206 nobody asked for, several parts, no or a contradictory Content-Range.
     """
+    if body_length is not None and body_length > MAX_LENGTH:
+        raise InvalidAnswer("an absurd Content-Length")
     if status == 200:
         return BodyExtent(0, body_length, body_length)
     if asked is None:

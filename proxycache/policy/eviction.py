@@ -54,9 +54,12 @@ class LeastRecentlyUsed:
             del self._by_id[name[0]]
 
     def victims(self, needed: int, in_use: Callable[[ChunkName], bool]) -> Iterator[ChunkName]:
-        """Chunks to drop, in order, until C{needed} bytes are found. Those C{in_use} are passed over."""
+        """Chunks to drop, in order, until C{needed} bytes are found. Those C{in_use} are passed over.
+
+        Not to be changed while the victims are being asked for.
+        """
         found = 0
-        for name, size in list(self._order.items()):
+        for name, size in self._order.items():
             if found >= needed:
                 return
             if not in_use(name):

@@ -100,7 +100,8 @@ def reuse(representation: Representation, request: Fields, default_ttl: float | 
     asked = parse_directives(request.all(b"cache-control"))
     if not request.all(b"cache-control") and b"no-cache" in (request.joined(b"pragma") or b"").lower():
         asked["no-cache"] = None
-    if "no-cache" in asked or ("no-cache" in stored and stored["no-cache"] is None):
+    # A no-cache that names fields is taken for one that names none: section 5.2.2.4 allows it.
+    if "no-cache" in asked or "no-cache" in stored:
         return Reuse.REVALIDATE
     age = current_age(representation, now)
     fresh_for = lifetime(representation, default_ttl) - age

@@ -21,6 +21,11 @@ class Intervals:
     def __bool__(self) -> bool:
         return bool(self._starts)
 
+    @property
+    def total(self) -> int:
+        """How many integers are in the set."""
+        return sum(self._stops) - sum(self._starts)
+
     def add(self, start: int, stop: int) -> None:
         """Add C{[start, stop)}; nothing where it is empty."""
         if start >= stop:

@@ -95,7 +95,7 @@ class CacheFile:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             raise CacheReadFailed(span.chunk, str(error), lost_from=0) from error
         except OSError as error:
-            raise CacheReadFailed(span.chunk, str(error)) from error
+            raise CacheReadFailed(span.chunk, str(error), transient=error.errno != errno.EIO) from error
         if stamp.size < span.stop:
             raise DamagedChunk(span.chunk, f"file ends at {stamp.size}", lost_from=stamp.size)
         if stamp != self._stamp:
@@ -143,7 +143,8 @@ class CacheFile:
 
         def failed(failure: Failure) -> Failure:
             if failure.check(OSError):
-                return Failure(CacheReadFailed(span.chunk, failure.getErrorMessage()))
+                transient = getattr(failure.value, "errno", None) != errno.EIO
+                return Failure(CacheReadFailed(span.chunk, failure.getErrorMessage(), transient=transient))
             return failure
 
         return self._disk.run(work, "reading").addErrback(failed)
@@ -284,7 +285,7 @@ class CacheFiles:
                 if path.name.startswith(path.parent.name) and len(path.name) == ID_DIGITS
             ]
 
-        return self._disk.run(work, "looking at the disk")
+        return self._disk.run(work, "listing the cache files", patient=True)
 
 
 ID_DIGITS = 32

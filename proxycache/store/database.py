@@ -218,6 +218,13 @@ class Database:
         """
         return self._run(0, work, ANSWER_TIMEOUT_SECONDS)
 
+    def maintain(self, work: Callable[[sqlite3.Cursor], T]) -> Deferred[T]:
+        """Run C{work} on a reader connection for as long as it takes. That it fails says nothing to clients.
+
+        @return: its result; fails with L{MetadataUnavailable}.
+        """
+        return self._run(0, work, None, vital=False)
+
     def write(self, work: Callable[[sqlite3.Cursor], T]) -> Deferred[T]:
         """Run C{work} in one transaction on the writer connection; fails with L{MetadataUnavailable}."""
 
@@ -238,7 +245,9 @@ class Database:
         self._write_failure = failure.getErrorMessage()
         return failure
 
-    def _run(self, pool: int, work: Callable[[sqlite3.Cursor], T], timeout: float | None) -> Deferred[T]:
+    def _run(
+        self, pool: int, work: Callable[[sqlite3.Cursor], T], timeout: float | None, vital: bool = True
+    ) -> Deferred[T]:
         if self._pools is None or self._failure is not None:
             return fail(MetadataUnavailable(CAUSE, self._failure or "closed"))
         identity = self._identity
@@ -256,7 +265,7 @@ class Database:
                 return Failure(TimeoutError(f"no answer from the database in {seconds:g} s"))
 
             pending.addTimeout(timeout, self._reactor, onTimeoutCancel=late)
-        return pending.addErrback(self._classify, pool == 0)
+        return pending.addErrback(self._classify, vital and pool == 0)
 
     def _classify(self, failure: Failure, reading: bool) -> Failure:
         error = failure.value
@@ -285,7 +294,7 @@ class Database:
         """Open the file again, in a thread; set it aside where it is corrupt."""
         self._again = None
         self._close_pools()
-        self._repair = self._disk.run(self._open_file, "opening the database")
+        self._repair = self._disk.run(self._open_file, "opening the database", patient=True)
         self._repair.addCallbacks(self._recovered, self._not_recovered)
 
     def _recovered(self, fresh: bool) -> None:

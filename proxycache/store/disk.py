@@ -73,8 +73,11 @@ class Disk:
 
         return idle.addCallback(stopped)
 
-    def run(self, work: Callable[[], T], what: str) -> Deferred[T]:
-        """Do C{work} in a thread. Fails with what it raises, or with a TimeoutError after L{TIMEOUT_SECONDS}."""
+    def run(self, work: Callable[[], T], what: str, patient: bool = False) -> Deferred[T]:
+        """Do C{work} in a thread. Fails with what it raises, or with a TimeoutError after L{TIMEOUT_SECONDS}.
+
+        @param patient: it may take longer; no client waits for it.
+        """
         if self.hangs:
             return fail(TimeoutError(f"{what}: the disk does not answer"))
         late = False
@@ -100,4 +103,6 @@ class Disk:
 
         self._under_way += 1
         pending: Deferred[T] = deferToThreadPool(self._reactor, self._pool, used)
+        if patient:
+            return pending
         return pending.addTimeout(TIMEOUT_SECONDS, self._reactor, onTimeoutCancel=give_up)

@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 import xxhash
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from proxycache.errors import MetadataUnavailable
 from proxycache.interfaces import ChunkUse, IMetadataStore
 from proxycache.log import make_logger
 from proxycache.policy.entry import Representation, StoredRepresentation
@@ -187,11 +189,11 @@ class MetadataStore:
             )
             return [ChunkUse(*row) for row in rows]
 
-        return self._database.read(work)
+        return self._database.maintain(work)
 
     def known_ids(self) -> Deferred[set[str]]:
         """The id of every recorded generation."""
-        return self._database.read(lambda cursor: {id for (id,) in cursor.execute("SELECT id FROM entry")})
+        return self._database.maintain(lambda cursor: {id for (id,) in cursor.execute("SELECT id FROM entry")})
 
     def save(self, representation: Representation) -> None:
         """Record or renew a generation, in place of another of its key and variant."""
@@ -243,8 +245,12 @@ class MetadataStore:
         def written(_: object) -> None:
             self._removed -= removed
 
-        def failed(_: object) -> None:
-            self._pending[:0] = batch
+        def failed(failure: Failure) -> None:
+            if failure.check(MetadataUnavailable):
+                self._pending[:0] = batch
+            else:
+                # One statement is poison; what is not recorded is fetched again.
+                self._log.failure("{count} records were dropped", failure=failure, count=len(batch))
 
         removed = set(self._removed)
         self._flushing = self._database.write(work)

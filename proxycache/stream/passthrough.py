@@ -72,6 +72,8 @@ class PassthroughProducer:
         """Begin with a response that is here already; its body starts at C{extent.start}, at or before the cursor."""
         self._response = response
         self._position = extent.start
+        if self._stop is None:
+            self._stop = extent.length
 
     async def prepare(self) -> None:
         """Have an acceptable response in hand, so that what fails can still become a status."""
@@ -99,15 +101,11 @@ class PassthroughProducer:
         self._paused = True
         if self._response is not None:
             self._response.pause()
-            if self._validator is not None:
-                # It can be resumed, so it need not keep its connection from those who wait for a byte.
-                self._response.reprioritise(Priority.HIGH)
 
     def resumeProducing(self) -> None:
         """Go on."""
         self._paused = False
         if self._response is not None:
-            self._response.reprioritise(Priority.CRITICAL)
             self._response.resume()
 
     def stopProducing(self) -> None:
@@ -141,6 +139,9 @@ class PassthroughProducer:
     def ended(self, error: Exception | None) -> None:
         """See L{IBodyReceiver.ended}."""
         self._response = None
+        if self._stop is not None and self.cursor >= self._stop:
+            self._end(None)
+            return
         if self._stop is None and (error is None or isinstance(error, UnframedEnd)):
             self._end(None)
             return
@@ -208,24 +209,27 @@ class PassthroughProducer:
         theirs = strong_validator(response.fields, response.response_time)
         if self._validator is None or theirs != self._validator:
             raise ObjectChanged("the object changed at the origin")
+        if extent.length is None and response.status == 206:
+            raise InvalidAnswer("a part that does not tell the complete length")
         if self._length is not None and extent.length not in (None, self._length):
             raise InvalidAnswer("the same version with another length")
         return extent
 
     def _deliver(self) -> None:
-        if self._response is None or self._done is None:
+        if self._response is None:
             return
         response = self._response
+        if self._done is None:
+            self._response = None
+            response.abort()
+            return
         response.deliver(self)
         if self._paused and self._response is response:
             response.pause()
 
     def _end(self, error: Exception | None) -> None:
         done, self._done = self._done, None
-        response, self._response = self._response, None
-        if response is not None:
-            response.abort()
-        self._consumer = None
+        self.stopProducing()
         if done is None:
             return
         if error is None:

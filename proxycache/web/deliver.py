@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from attrs import evolve, frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.web.http import datetimeToString
 from zope.interface import implementer
 
 from proxycache.accounts import Accounts
@@ -205,7 +206,7 @@ class Delivery:
     async def _try_cache(self, target: ObjectTarget) -> None:
         manager = self._serving.manager
         try:
-            generation = await manager.lookup(target, self._fields)
+            generation = await manager.lookup(target, self._upstream(target).fields)
         except MetadataUnavailable as error:
             await self._bypass(target, error.cause)
             return
@@ -215,6 +216,7 @@ class Delivery:
             self._refill(target)
             await self._bypass(target, "no-length")
             return
+        only_if_cached = "only-if-cached" in parse_directives(self._fields.all(b"cache-control"))
         status = CacheStatus(fwd="uri-miss")
         stale: Generation | None = None
         if generation is not None:
@@ -227,7 +229,7 @@ class Delivery:
                     self._revalidate(target, generation)
                     await self._serve(target, generation, self._hit(generation, asked))
                     return
-                case Reuse.FRESH | Reuse.STALE_WHILE_REVALIDATE if asked is not None:
+                case Reuse.FRESH | Reuse.STALE_WHILE_REVALIDATE if asked is not None and not only_if_cached:
                     await self._bypass(target, "no-validator")
                     return
                 case Reuse.FRESH | Reuse.STALE_WHILE_REVALIDATE:
@@ -235,7 +237,7 @@ class Delivery:
                 case Reuse.REVALIDATE:
                     stale = generation
                     status = CacheStatus(fwd="stale")
-        if "only-if-cached" in parse_directives(self._fields.all(b"cache-control")):
+        if only_if_cached:
             self._refuse(ErrorAnswer(504, "not in the cache, and only-if-cached"))
             return
         await self._forward(target, asked, stale, status)
@@ -305,7 +307,7 @@ class Delivery:
             await self._serve(target, got.generation, status)
             return
         response = got.response
-        failed = response is not None and response.status >= 500
+        failed = response is not None and (response.status >= 500 or response.status == 429)
         if response is not None and failed and stale is not None and self._may_be_stale(target, stale):
             response.abort()
             status = CacheStatus(hit=True, fwd_status=response.status, detail="origin-failed")
@@ -313,7 +315,7 @@ class Delivery:
             return
         if got.cause == "no-length":
             self._refill(target)
-        if response is not None and response.status == 206:
+        if response is not None and (response.status == 206 or (response.status == 416 and asked is not None)):
             # Its range was stretched or cut for the cache; the client gets the one it asked for.
             response.abort()
             response = None
@@ -436,6 +438,8 @@ class Delivery:
         """Ask the origin for this client alone, with its own range and preconditions."""
         request = self._upstream(target, attempts)
         own = Fields(line for line in self._fields if line[0].lower() in CONDITIONAL)
+        if self._method == "HEAD":
+            own = own.without({b"range", b"if-range"})
         request = evolve(request, method=self._method, fields=request.fields.adding(*own))
         response = await self._serving.origin.fetch(request, Priority.CRITICAL)
         await self._relay(target, response, status, cause)
@@ -526,12 +530,13 @@ class Delivery:
         request.setResponseCode(status)
         self._cache_status = cache_status
         headers = request.responseHeaders
-        date = headers.getRawHeaders(b"date") or []
-        for name in (b"server", b"date", b"content-type"):
+        date = headers.getRawHeaders(b"date") or [datetimeToString(self._serving.now())]
+        for name in {name.lower() for name, _ in headers.getAllRawHeaders()} - {b"connection"}:
+            # Twisted's own, or those of an answer that failed before its first byte.
             headers.removeHeader(name)
         for name, value in fields:
             headers.addRawHeader(name, value)
-        if not headers.hasHeader(b"date") and date:
+        if not headers.hasHeader(b"date"):
             headers.setRawHeaders(b"date", date)
         upstream = fields.all(b"via")
         headers.setRawHeaders(b"via", [*upstream, VIA])
