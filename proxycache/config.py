@@ -9,13 +9,23 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
 import platformdirs
 import pytimeparse2
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 from pydantic import model_validator as validates_model
+from twisted.internet.endpoints import serverFromString
 
 from proxycache.errors import ConfigurationError
 from proxycache.policy.fields import Fields
@@ -52,6 +62,22 @@ Count = Annotated[int, Field(strict=True, gt=0)]
 Switch = Annotated[bool, Field(strict=True)]
 
 
+def _endpoint(value: str) -> str:
+    """A Twisted endpoint string. One of systemd's means something only where systemd started the process."""
+    if value.startswith("systemd:"):
+        return value
+    try:
+        endpoint = serverFromString(cast(Any, None), value)
+    except Exception as error:
+        raise ValueError(f"expected an endpoint such as {DEFAULT_LISTEN!r}, got {value!r}: {error}") from error
+    if not 0 <= getattr(endpoint, "_port", 0) <= 65535:
+        raise ValueError(f"expected a port up to 65535, got {value!r}")
+    return value
+
+
+Listener = Annotated[str, AfterValidator(_endpoint)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -59,8 +85,8 @@ class _Section(BaseModel):
 class Server(_Section):
     """Where to listen: Twisted's endpoint strings."""
 
-    listen: list[str] = Field(default=[DEFAULT_LISTEN], min_length=1)
-    admin: str = DEFAULT_ADMIN
+    listen: list[Listener] = Field(default=[DEFAULT_LISTEN], min_length=1)
+    admin: Listener = DEFAULT_ADMIN
 
 
 def _default_directory() -> Path:
@@ -229,8 +255,10 @@ class Configuration(_Section):
 
 def _one_line(source: str, error: ValidationError) -> ConfigurationError:
     first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"]) or "configuration"
+    key = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return ConfigurationError(f"{source}: {message}")
     if first["type"] == "extra_forbidden":
         message = "unknown key"
     elif first["type"] == "missing":

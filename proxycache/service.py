@@ -10,6 +10,7 @@ from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import MultiService, Service
 from twisted.application.strports import service as strports_service
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
@@ -162,12 +163,23 @@ def admin_site(service: CacheService) -> Site:
     return Site(Admin(service.metrics, service.checks()).app.resource())
 
 
+class RootService(MultiService):
+    """All of it."""
+
+    def privilegedStartService(self) -> None:
+        """Listen. A port that cannot be had stops the start, with one line."""
+        try:
+            super().privilegedStartService()
+        except (CannotListenError, OSError) as error:
+            raise SystemExit(f"proxycache: {error}") from None
+
+
 def make_service(reactor: Any, configuration: Configuration) -> MultiService:
     """The whole of it, not started. A listener whose port cannot be had stops the start."""
     # Twisted would log two lines for every connection to an origin.
     Factory.noisy = False
     cache = CacheService(reactor, configuration)
-    root = MultiService()
+    root = RootService()
     cache.setServiceParent(root)
     listeners: list[StreamServerEndpointService] = [
         strports_service(endpoint, object_site(cache.serving), reactor) for endpoint in configuration.server.listen

@@ -81,5 +81,3 @@ def makeService(options: Options) -> IService:
     except (ConfigurationError, UnknownSchema) as error:
         # One line; a UsageError would bring twistd's traceback with it.
         raise SystemExit(f"proxycache: {error}") from None
-    except ValueError as error:
-        raise SystemExit(f"proxycache: {options['config'] or 'options'}: server.listen: {error}") from None

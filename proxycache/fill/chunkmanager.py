@@ -325,7 +325,7 @@ class ChunkManager:
             self.unusable(stale)
             raise ObjectChanged("a 304 that tells of another version")
         renewed = storable_fields(response.fields).without({b"content-length", b"content-encoding", b"content-type"})
-        fields = stale.representation.fields.updated(renewed)
+        fields = stale.representation.fields.without({b"age"}).updated(renewed)
         ttl = target.origin.default_ttl
         if refusal(stale.representation.status, sent.fields, fields, ttl, response.response_time) is not None:
             self.unusable(stale)

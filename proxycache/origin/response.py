@@ -20,6 +20,9 @@ from proxycache.policy.fields import Fields
 
 from .slots import Slot
 
+READ_AWAY = 16 * 1024
+"""A body that nobody wants is read up to here, in bytes, so that its connection can be used again."""
+
 
 class _Body(Protocol):
     """Passes a body on. The idle deadline runs only while we read: our own pause is not the origin's stall."""
@@ -160,11 +163,15 @@ class OriginResponse:
         """Drop the body and the connection."""
         if self._over:
             return
-        if self._body is None:
+        if self._body is not None:
+            self._body.stop()
+        elif self.body_length is not None and self.body_length <= READ_AWAY:
+            # Cheaper than a new connection. The slot goes with the body.
+            self.deliver(_Drain(self, READ_AWAY, Deferred()))
+            return
+        else:
             self._body = _Body(self, None)
             self._response.deliverBody(self._body)
-        else:
-            self._body.stop()
         self.release()
 
     def preempt(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 ChunkName = tuple[str, int]
 """Generation id and chunk index."""
@@ -53,15 +53,14 @@ class LeastRecentlyUsed:
         if not self._by_id[name[0]]:
             del self._by_id[name[0]]
 
-    def victims(self, needed: int, in_use: Callable[[ChunkName], bool]) -> Iterator[ChunkName]:
-        """Chunks to drop, in order, until C{needed} bytes are found. Those C{in_use} are passed over.
-
-        Not to be changed while the victims are being asked for.
-        """
+    def victims(self, needed: int, in_use: Callable[[ChunkName], bool]) -> list[ChunkName]:
+        """Chunks to drop, in order, until C{needed} bytes are found. Those C{in_use} are passed over."""
         found = 0
+        chosen: list[ChunkName] = []
         for name, size in self._order.items():
             if found >= needed:
-                return
+                break
             if not in_use(name):
                 found += size
-                yield name
+                chosen.append(name)
+        return chosen

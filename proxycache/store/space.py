@@ -139,7 +139,7 @@ class Space:
         excess = self._order.total + self._reserved + size - self.limit
         if excess <= 0:
             return
-        for name in list(self._order.victims(excess, self._in_use)):
+        for name in self._order.victims(excess, self._in_use):
             before = self._order.total
             self._order.remove(name)
             freed = before - self._order.total

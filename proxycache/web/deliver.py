@@ -21,6 +21,7 @@ from proxycache.errors import (
     ObjectChanged,
     OriginError,
     ProxycacheError,
+    UnsatisfiableRange,
 )
 from proxycache.fill.chunkmanager import ChunkManager, Obtained, Relayed
 from proxycache.fill.generation import Generation
@@ -28,7 +29,7 @@ from proxycache.fill.reader import Reader
 from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
 from proxycache.policy.answers import BodyExtent
-from proxycache.policy.byterange import ContentRange, RangeSpec, parse_content_range
+from proxycache.policy.byterange import ContentRange, RangeSpec, parse_content_range, select
 from proxycache.policy.cachestatus import VIA, CacheStatus
 from proxycache.policy.fields import Fields, parse_directives
 from proxycache.policy.freshness import Reuse, may_serve_on_error, reuse
@@ -315,7 +316,7 @@ class Delivery:
             return
         if got.cause == "no-length":
             self._refill(target)
-        if response is not None and (response.status == 206 or (response.status == 416 and asked is not None)):
+        if response is not None and (response.status == 206 or self._wrongly_refused(response)):
             # Its range was stretched or cut for the cache; the client gets the one it asked for.
             response.abort()
             response = None
@@ -325,6 +326,19 @@ class Delivery:
             await self._relay_fresh(target, got.cause, evolve(status, detail=got.cause), attempts)
         else:
             await self._relay(target, response, evolve(status, detail=got.cause), got.cause)
+
+    def _wrongly_refused(self, response: IOriginResponse) -> bool:
+        """Whether a 416 was for our range alone: another of the client's, or If-Range, may ask for something else."""
+        if response.status != 416 or self._method != "GET":
+            return False
+        if self._fields.first(b"if-range") is not None:
+            return True
+        try:
+            refused = parse_content_range(response.fields.first(b"content-range") or b"")
+            select(requested_ranges(self._fields), refused.length or 0)
+        except (MalformedField, UnsatisfiableRange):
+            return False
+        return True
 
     def _may_be_stale(self, target: ObjectTarget, stale: Generation, disconnected: bool = False) -> bool:
         return may_serve_on_error(

@@ -13,6 +13,7 @@ from twisted.web.http import Request as HTTPRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
+from proxycache.log import make_logger
 from proxycache.policy.cachestatus import VIA, CacheStatus
 
 HEADER_TIMEOUT_SECONDS = 30.0
@@ -22,6 +23,8 @@ MAX_BODY = 64 * 1024
 """Bytes of a request's body that are read and dropped before the connection is."""
 
 _HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*\Z")
+
+_log = make_logger()
 
 _REASONS = {
     400: b"Bad Request",
@@ -94,7 +97,10 @@ class StrictChannel(HTTPChannel):
             return b"Host is missing"
         if hosts and not _HOST.match(hosts[0]):
             return b"Host is not a host"
-        if self._version == b"HTTP/1.0" and headers.hasHeader(b"transfer-encoding"):
+        codings = headers.getRawHeaders(b"transfer-encoding") or []
+        if codings and [coding.lower() for coding in codings] != [b"chunked"]:
+            return b"a Transfer-Encoding that is not understood"
+        if self._version == b"HTTP/1.0" and codings:
             return b"Transfer-Encoding in HTTP/1.0"
         return None
 
@@ -111,6 +117,7 @@ class StrictChannel(HTTPChannel):
             return
         self._refused = True
         self._cancel_deadline()
+        _log.info("{client} {status} refused: {reason}", client=self._client(), status=status, reason=reason.decode())
         body = reason + b"\n"
         self.transport.write(
             b"HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n"
@@ -118,6 +125,10 @@ class StrictChannel(HTTPChannel):
             % (status, _REASONS[status], len(body), CacheStatus().render(), VIA, body)
         )
         self.loseConnection()
+
+    def _client(self) -> str:
+        peer = None if self.transport is None else self.transport.getPeer()
+        return str(getattr(peer, "host", "-"))
 
     def abort(self) -> None:
         """End the connection so that the client sees that its response is incomplete."""
@@ -170,6 +181,11 @@ class StrictRequest(Request):
         super().handleContentChunk(data)
         if self.content.size > MAX_BODY:
             self.channel.refuse(413, b"a body is not accepted here")
+
+    def _handleStar(self) -> None:
+        """C{OPTIONS *} is answered where all others are."""
+        assert self.site is not None
+        self.render(self.site.getResourceFor(self))
 
     @property
     def body_size(self) -> int:
