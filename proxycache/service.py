@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -171,7 +172,9 @@ class RootService(MultiService):
         try:
             super().privilegedStartService()
         except (CannotListenError, OSError) as error:
-            raise SystemExit(f"proxycache: {error}") from None
+            # By now twistd has put its log in the place of stderr.
+            print(f"proxycache: {error}", file=sys.__stderr__)
+            raise SystemExit(1) from None
 
 
 def make_service(reactor: Any, configuration: Configuration) -> MultiService:

@@ -34,6 +34,9 @@ MAX_REDIRECT_BODY = 64 * 1024
 REDIRECT_BODY_SECONDS = 0.5
 """How long a redirect's body is waited for."""
 
+MAX_DEAD_CONNECTIONS = 64
+"""Kept connections that may turn out to be dead, one after the other, before that counts as a failure."""
+
 MAX_HEADER_BYTES = 256 * 1024
 """A larger header section is refused."""
 
@@ -128,7 +131,7 @@ class OriginClient:
                 self._slots.urge(wish.queued, priority)
 
     async def _fetch(self, request: OriginRequest, wish: _Wish) -> IOriginResponse:
-        failures = 0
+        failures = dead = 0
         while True:
             failures += 1
             error: OriginError | None = None
@@ -144,10 +147,11 @@ class OriginClient:
                 return response
             wanted = None if response is None else retry_after(response.fields, self._now())
             delay = retry_delay(failures, wanted) if failures < request.attempts else None
-            if isinstance(error, OriginUnreachable) and error.kept and (delay is not None or request.attempts == 1):
+            if isinstance(error, OriginUnreachable) and error.kept and dead < MAX_DEAD_CONNECTIONS:
                 # The connection was one we kept, and may have died long ago: that says nothing of the origin.
-                request = evolve(request, attempts=max(2, request.attempts))
-                delay = 0.0
+                dead += 1
+                failures -= 1
+                continue
             if response is not None:
                 self._last_error[request.origin.name] = f"answered {response.status}"
             if delay is None:

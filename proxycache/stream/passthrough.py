@@ -134,11 +134,16 @@ class PassthroughProducer:
         if self._consumer is not None:
             self._consumer.write(data)
         if self._stop is not None and self.cursor >= self._stop and self._done is not None:
+            if self._position == self._stop:
+                # Its framing ends here as well: let it, so that the connection can be used again.
+                self._response = None
             self._end(None)
 
     def ended(self, error: Exception | None) -> None:
         """See L{IBodyReceiver.ended}."""
         self._response = None
+        if self._done is None:
+            return
         if self._stop is not None and self.cursor >= self._stop:
             self._end(None)
             return
