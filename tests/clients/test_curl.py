@@ -31,9 +31,7 @@ def film(front: Front) -> str:
         ("2000000-99999999", 2000000, FILM.length),
     ],
 )
-def test_a_range_cold_and_hot(
-    front: Front, film: str, tmp_path: Path, wanted: str, start: int, stop: int
-) -> None:
+def test_a_range_cold_and_hot(front: Front, film: str, tmp_path: Path, wanted: str, start: int, stop: int) -> None:
     for name in ("cold", "hot"):
         out = tmp_path / name
         assert run(*CURL, "-r", wanted, "-o", out, "-w", "%{http_code}", film) == "206"

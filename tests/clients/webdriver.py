@@ -52,9 +52,7 @@ class Chromium:
         )
         log.close()
         try:
-            until(
-                lambda: process.poll() is not None or self._ready(), START_SECONDS, "chromedriver to be ready"
-            )
+            until(lambda: process.poll() is not None or self._ready(), START_SECONDS, "chromedriver to be ready")
             profile = f"--user-data-dir={self._directory / 'profile'}"
             options = {"args": [*ARGUMENTS, profile]}
             wanted = {"browserName": "chrome", "goog:chromeOptions": options}

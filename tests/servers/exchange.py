@@ -152,9 +152,7 @@ class Exchange:
     def _send_until(self, position: int) -> None:
         answer = self._answer
         stop = min(position, answer.size)
-        for piece in answer.body.pieces(
-            answer.start + self._position, answer.start + max(stop, self._position)
-        ):
+        for piece in answer.body.pieces(answer.start + self._position, answer.start + max(stop, self._position)):
             self._send_piece(piece)
 
     def _send_piece(self, piece: memoryview) -> None:

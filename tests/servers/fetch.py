@@ -205,9 +205,7 @@ class Stream:
             self._end(complete=trailer is not None)
 
 
-def stream(
-    url: str, headers: Headers = (), *, receive_buffer: int | None = None, method: str = "GET"
-) -> Stream:
+def stream(url: str, headers: Headers = (), *, receive_buffer: int | None = None, method: str = "GET") -> Stream:
     """Send a request and read the head of its answer."""
     return Stream(url, headers, receive_buffer=receive_buffer, method=method)
 
@@ -222,9 +220,7 @@ def fetch(
     timeout: float = TIMEOUT_SECONDS,
 ) -> Answer:
     """One request on a connection of its own. With `read`, hang up after that many bytes of the body."""
-    with Stream(
-        url, (*headers, ("Connection", "close")), method=method, body=body, timeout=timeout
-    ) as answering:
+    with Stream(url, (*headers, ("Connection", "close")), method=method, body=body, timeout=timeout) as answering:
         answer = answering.answer
         if read is None:
             answer.body = answering.rest()

@@ -37,9 +37,7 @@ class Nginx:
         config.write_text(self._config())
         with self._log_file.open("ab") as log:
             command = ["nginx", "-p", str(self.directory), "-e", str(self._log_file), "-c", str(config)]
-            self._process = process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            self._process = process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             until(lambda: process.poll() is not None or self._is_open(), START_SECONDS, "nginx to listen")
             assert process.poll() is None, f"nginx ended with {process.returncode}"

@@ -81,9 +81,7 @@ class Origin:
         Headers stand in place of the default ones of the same name. Without accept_ranges the origin ignores
         Range, and says so by silence.
         """
-        thing = Thing(
-            body_of(body), etag, last_modified, content_type, cache_control, accept_ranges, tuple(headers)
-        )
+        thing = Thing(body_of(body), etag, last_modified, content_type, cache_control, accept_ranges, tuple(headers))
         with self._lock:
             self._things[_rooted(path)] = thing
         return self.url + _rooted(path)[1:]

@@ -26,8 +26,6 @@ def test_configurations_are_laid_over(tmp_path: Path) -> None:
         "chunk_size": "64KiB",
     }
     assert laid["fetch"] == {"linger": 0.5}
-    assert laid["origin"] == [
-        {"name": "films", "prefix": "/", "url": "http://origin.example/", "always_partial": True}
-    ]
+    assert laid["origin"] == [{"name": "films", "prefix": "/", "url": "http://origin.example/", "always_partial": True}]
     two = [{"name": "a", "prefix": "/a/", "url": "http://a.example/"}]
     assert Proxycache(tmp_path, "", config={"origin": two}).config["origin"] == two

@@ -1,0 +1,165 @@
+"""The object changes at the origin: a client gets one version, or a torn answer, never a mix."""
+
+import pytest
+
+from tests.integration.rig import KIB, MIB, Rig, Thing, aborted, at_once, exact, exact_part, refused, told
+from tests.servers.fetch import same, same_stream
+from tests.servers.origin import Change, Fault, Pattern
+
+NEW = 1_000_000
+"""Seed of the new versions."""
+
+
+def replace(film: Thing, etag: str = '"v2"', length: int | None = None) -> Pattern:
+    """Put another version in the object's place."""
+    new = Pattern(film.length if length is None else length, seed=NEW)
+    film.origin.put(film.path, new, etag=etag)
+    return new
+
+
+class TestInMidAnswer:
+    @pytest.mark.parametrize("length", [2 * MIB, 3 * MIB, 4 * MIB])
+    @pytest.mark.parametrize("after", [1, MIB, 2 * MIB - 1])
+    def test_the_client_is_torn_and_the_next_gets_the_new_one(self, rig: Rig, after: int, length: int) -> None:
+        film, new = rig.put(3 * MIB), Pattern(length, seed=NEW)
+        film.fault(Fault(change_after=Change(after, new, '"v2"')))
+        aborted(film.get(), film.body)
+        exact(film.get(), new)
+        exact_part(film.get("5-99"), new, 5, 100)
+
+    def test_a_crowd(self, rig: Rig) -> None:
+        film, new = rig.put(8 * MIB), Pattern(8 * MIB, seed=NEW)
+        film.fault(Fault(change_after=Change(3 * MIB, new, '"v2"')))
+        for answer in at_once([film.get] * 10):
+            if answer.complete:
+                exact(answer, new)
+            else:
+                aborted(answer, film.body)
+        exact(film.get(), new)
+
+    def test_the_new_one_has_no_validator(self, rig: Rig) -> None:
+        film, new = rig.put(3 * MIB), Pattern(3 * MIB, seed=NEW)
+        film.fault(Fault(change_after=Change(MIB, new, None)))
+        aborted(film.get(), film.body)
+        exact(film.get(), new)
+
+    def test_the_old_one_had_none(self, rig: Rig) -> None:
+        film, new = rig.put(3 * MIB, etag=None), Pattern(3 * MIB, seed=NEW)
+        film.fault(Fault(change_after=Change(MIB, new, None)))
+        aborted(film.get(), film.body)
+        exact(film.get(), new)
+
+    def test_past_the_cache(self, rig: Rig) -> None:
+        film, new = rig.put(3 * MIB, cache_control="no-store"), Pattern(3 * MIB, seed=NEW)
+        film.fault(Fault(change_after=Change(MIB, new, '"v2"')))
+        aborted(film.get(), film.body)
+        exact(film.get(), new)
+
+    def test_it_is_gone(self, rig: Rig) -> None:
+        film = rig.put(3 * MIB)
+        film.fault(Fault(cut_after=MIB))
+        film.fault(Fault(status=404, body=b"gone\n"), None)
+        aborted(film.get(), film.body)
+
+
+class TestBetweenChunks:
+    @pytest.mark.parametrize("length", [1000, 5 * MIB, 8 * MIB, 9 * MIB])
+    def test_a_later_range_is_of_the_new_version(self, rig: Rig, length: int) -> None:
+        """A chunk of the old one is fresh; the answer begins anew when the change is noticed."""
+        film = rig.put(8 * MIB)
+        film.get_part(0, MIB)
+        new = replace(film, length=length)
+        answer = film.get("4000000-4999999")
+        if length == 1000:
+            assert (answer.status, answer.field("Content-Range")) == (416, "bytes */1000"), told(answer)
+        else:
+            exact_part(answer, new, 4_000_000, 5_000_000)
+        exact_part(film.get("0-99"), new, 0, 100)
+        exact(film.get(), new)
+
+    def test_a_range_over_both_is_torn_at_the_border(self, rig: Rig) -> None:
+        """Its first byte is from the cache, and with the client when the change is noticed."""
+        film = rig.put(8 * MIB)
+        film.get_part(0, MIB)
+        new = replace(film)
+        answer = film.get("1000-2999999")
+        aborted(answer, film.body, 1000)
+        exact_part(film.get("1000-2999999"), new, 1000, 3_000_000)
+
+    def test_a_player_that_asks_for_one_range(self, rig: Rig) -> None:
+        """The object is fetched in windows: after the change none is of the version that was begun."""
+        film = rig.put(64 * MIB)
+        with film.stream("0-", buffer=64 * KIB) as playing:
+            same_stream(film.body, 0, MIB, playing)
+            new = replace(film)
+            rest = playing.rest()
+            same(film.body, MIB, rest)
+            assert not playing.answer.complete
+        exact_part(film.get("0-99"), new, 0, 100)
+        exact_part(film.get(f"{40 * MIB}-{40 * MIB + 99}"), new, 40 * MIB, 40 * MIB + 100)
+
+    def test_a_player_that_asks_for_the_whole(self, rig: Rig) -> None:
+        """One answer of the origin brings it all, to this client and to another, at the old version's end."""
+        film = rig.put(16 * MIB)
+        rig.origin.throttle(film.path, 16 * MIB)
+        with film.stream() as playing:
+            same_stream(film.body, 0, MIB, playing)
+            replace(film)
+            same_stream(film.body, MIB, film.length, playing)
+            assert playing.answer.complete
+        film.assert_sent_once()
+
+    def test_a_reader_of_the_old_is_not_disturbed_by_one_of_the_new(self, rig: Rig) -> None:
+        """The old generation, complete on disk, serves out its readers."""
+        film = rig.put(32 * MIB)
+        film.get_whole()
+        with film.stream(buffer=64 * KIB) as slow:
+            same_stream(film.body, 0, 1000, slow)
+            new = replace(film)
+            exact(film.get(None, ("Cache-Control", "no-cache")), new)
+            same_stream(film.body, 1000, film.length, slow)
+            assert slow.answer.complete
+
+    def test_the_origin_is_of_two_minds(self, rig: Rig) -> None:
+        """Two servers behind one name that disagree on the entity tag, each with the same bytes."""
+        film = rig.put(8 * MIB)
+        other = Fault(headers=(("ETag", '"other"'),))
+        film.fault(other, None, when=lambda served: len(film.requests) % 2 == 0)
+        for start in [*range(0, 8 * MIB, MIB), 0, 5 * MIB]:
+            answer = film.get(f"{start}-{start + 99}")
+            if answer.complete and answer.status == 206:
+                exact_part(answer, film.body, start, start + 100)
+            elif answer.complete:
+                refused(answer, 502, 503)
+            else:
+                aborted(answer, film.body, start)
+
+
+class TestValidators:
+    def test_a_weak_tag_joins_nothing(self, rig: Rig) -> None:
+        """Equal weak tags, other bytes."""
+        film = rig.put(4 * MIB, etag='W/"v1"')
+        film.get_part(0, 100)
+        new = replace(film, etag='W/"v1"')
+        answer = film.get(f"0-{3 * MIB}")
+        if answer.complete:
+            exact_part(answer, new, 0, 3 * MIB + 1)
+        else:
+            aborted(answer, film.body)
+
+    def test_without_a_validator_the_length_joins_nothing(self, rig: Rig) -> None:
+        film = rig.put(4 * MIB, etag=None)
+        film.get_part(0, 100)
+        new = Pattern(film.length, seed=NEW)
+        rig.origin.put(film.path, new, etag=None)
+        answer = film.get(f"0-{3 * MIB}")
+        if answer.complete:
+            exact_part(answer, new, 0, 3 * MIB + 1)
+        else:
+            aborted(answer, film.body)
+
+    def test_ranges_of_an_object_without_a_validator_are_exact(self, rig: Rig) -> None:
+        film = rig.put(4 * MIB, etag=None)
+        for start, stop in ((0, 100), (3 * MIB - 5, 3 * MIB + 5), (100, 4 * MIB), (0, 4 * MIB)):
+            film.get_part(start, stop)
+        film.get_whole()

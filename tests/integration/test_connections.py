@@ -1,0 +1,144 @@
+"""Connections to an origin: few, used again, and never all held by those who can wait."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
+
+import pytest
+
+from tests.integration.rig import KIB, MIB, Rig, Thing, at_once, exact
+from tests.servers.fetch import Stream, fetch, same_stream
+from tests.servers.origin import Fault, Origin
+from tests.servers.proxycache import Config
+
+LIMIT = 4
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    """Few connections."""
+    return {"fetch": {"connections_per_origin": LIMIT, "idle_timeout": 10, "linger": 1}}
+
+
+@pytest.fixture(autouse=True)
+def fresh_connections(origin: Origin) -> None:
+    """A test begins without connections."""
+    origin.drop_connections()
+
+
+def connections(things: list[Thing]) -> int:
+    """How many connections they came on."""
+    return len({served.connection for thing in things for served in thing.requests})
+
+
+class TestTheyAreUsedAgain:
+    def test_by_whole_objects(self, rig: Rig) -> None:
+        films = [rig.put(300 * KIB) for _ in range(20)]
+        for film in films:
+            film.get_whole()
+        assert connections(films) == 1
+
+    def test_by_ranges(self, rig: Rig) -> None:
+        film = rig.put(100 * MIB)
+        for number in range(0, 100, 5):
+            film.get_part(number * MIB, (number + 1) * MIB)
+        assert connections([film]) == 1
+
+    def test_past_the_cache(self, rig: Rig) -> None:
+        films = [rig.put(300 * KIB, cache_control="no-store") for _ in range(20)]
+        for film in films:
+            film.get_whole()
+        assert connections(films) == 1
+
+    def test_by_errors(self, rig: Rig) -> None:
+        films = [rig.put(300 * KIB) for _ in range(20)]
+        for film in films:
+            film.fault(Fault(status=404, body=b"no\n"))
+            assert film.get().status == 404
+        assert connections(films) == 1
+
+    def test_by_redirects(self, rig: Rig) -> None:
+        films = [rig.put(300 * KIB) for _ in range(10)]
+        moved = [rig.put(1) for _ in films]
+        for film, from_ in zip(films, moved, strict=True):
+            from_.fault(Fault(redirect="/" + film.path, body=b"moved\n"))
+            assert len(from_.get().body) == film.length
+        assert connections([*films, *moved]) == 1
+
+    def test_by_revalidation(self, rig: Rig) -> None:
+        film = rig.put(300 * KIB, cache_control="max-age=0")
+        for _ in range(10):
+            film.get_whole()
+        assert connections([film]) == 1
+
+    def test_but_not_while_one_is_being_dropped(self, rig: Rig) -> None:
+        """Many at once, most of whom wait for a connection: none gets a dying one, and none loses its own."""
+        films = [rig.put(300 * KIB, cache_control="no-store") for _ in range(60)]
+        at_once([film.get_whole for film in films])
+        assert sum(film.sent for film in films) <= 1.2 * sum(film.length for film in films)
+
+
+def test_no_more_than_the_limit(rig: Rig) -> None:
+    """Thirty requests at once, none of them answered before all that may have arrived."""
+    film = rig.put(300 * KIB)
+    with rig.origin.gate(film.path) as gate, ThreadPoolExecutor(30) as pool:
+        running = [pool.submit(fetch, f"{film.url}?{number}") for number in range(30)]
+        gate.wait_held(LIMIT)
+        # The others are on their way to the product, or wait in it.
+        wait(running, 0.3)
+        assert gate.held == LIMIT
+        gate.release()
+        for each in running:
+            exact(each.result(), film.body)
+
+
+class TestSlowPlayers:
+    """Many more than there are connections, each of another object, none of them in a hurry."""
+
+    @pytest.fixture
+    def films(self, rig: Rig) -> list[Thing]:
+        """What they play."""
+        return [rig.put(64 * MIB) for _ in range(20)]
+
+    @pytest.fixture(params=[None, "0-"], ids=["whole", "range"])
+    def players(self, films: list[Thing], request: pytest.FixtureRequest) -> Iterator[list[Stream]]:
+        """All have had their first bytes, and take no more for now."""
+        with ExitStack() as stack:
+            players = []
+            for film in films:
+                player = stack.enter_context(film.stream(request.param, buffer=64 * KIB))
+                same_stream(film.body, 0, 64 * KIB, player)
+                players.append(player)
+            yield players
+
+    def test_a_newcomer_is_served_at_once(self, rig: Rig, players: list[Stream]) -> None:
+        for number in range(5):
+            film = rig.put(64 * MIB)
+            before = time.monotonic()
+            film.get_part(number * 10 * MIB, number * 10 * MIB + 100)
+            assert time.monotonic() - before < 0.5
+
+    def test_they_all_go_on(self, films: list[Thing], players: list[Stream]) -> None:
+        for start in range(64 * KIB, 12 * MIB, 3 * MIB):
+            for film, player in zip(films, players, strict=True):
+                same_stream(film.body, start, start + 3 * MIB, player)
+
+    def test_hits_need_no_connection(self, rig: Rig, films: list[Thing], players: list[Stream]) -> None:
+        before = time.monotonic()
+        for film in films:
+            film.get_part(100, 200)
+        assert time.monotonic() - before < 2
+
+
+def test_a_stalled_origin_holds_up_no_other_object(rig: Rig) -> None:
+    """All connections hang before their first byte; a fifth request waits for the first of them to be given up."""
+    stalled = [rig.put(MIB) for _ in range(LIMIT - 1)]
+    for film in stalled:
+        film.fault(Fault(stall_after=100), None)
+    with ExitStack() as stack:
+        for film in stalled:
+            same_stream(film.body, 0, 100, stack.enter_context(film.stream()))
+        before = time.monotonic()
+        rig.put(MIB).get_whole()
+        assert time.monotonic() - before < 1

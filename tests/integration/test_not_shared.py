@@ -1,0 +1,129 @@
+"""What is one client's, or nobody's to keep, is neither shared nor stored."""
+
+from functools import partial
+
+import pytest
+
+from tests.integration.rig import KIB, MIB, Rig, Thing, at_once, at_once_held
+from tests.servers.fetch import Answer
+from tests.servers.proxycache import Proxycache
+
+NOT_KEPT = [
+    ("no-store", ()),
+    ("no-store, max-age=3600", ()),
+    ("private, max-age=3600", ()),
+    ("private", ()),
+    ("no-store", (("Set-Cookie", "session=1"),)),
+    ("private", (("Set-Cookie", "session=1"),)),
+    ("max-age=3600", (("Vary", "*"),)),
+]
+
+
+def stored_bytes(proxy: Proxycache) -> int:
+    """What lies in the cache directory, beside the database, and is counted as cached."""
+    files = [path for path in proxy.cache_dir.rglob("*") if path.is_file() and "index.sqlite" not in path.name]
+    on_disk = sum(path.stat().st_blocks * 512 for path in files)
+    return on_disk + int(proxy.metrics()["proxycache_cached_bytes"])
+
+
+def ask_as(film: Thing, client: str) -> Answer:
+    """Ask for all of it with credentials."""
+    return film.get_whole(("Authorization", f"Bearer {client}"))
+
+
+@pytest.mark.parametrize(("cache_control", "headers"), NOT_KEPT)
+class TestNotToBeKept:
+    def test_one_after_the_other(self, rig: Rig, cache_control: str, headers: tuple[tuple[str, str], ...]) -> None:
+        before = stored_bytes(rig.proxy)
+        film = rig.put(3 * MIB, cache_control=cache_control, headers=headers)
+        for count in (1, 2, 3):
+            answer = film.get_whole()
+            assert len(film.requests) == count
+            assert answer.field("Set-Cookie") == dict(headers).get("Set-Cookie")
+            assert "stored" not in (answer.field("Cache-Status") or "")
+        film.get_part(MIB + 5, 2 * MIB)
+        assert film.requests[-1].range == f"bytes={MIB + 5}-{2 * MIB - 1}"
+        assert stored_bytes(rig.proxy) == before
+
+    def test_at_once(self, rig: Rig, cache_control: str, headers: tuple[tuple[str, str], ...]) -> None:
+        """They wait for the first answer, and then each gets one of its own."""
+        film = rig.put(300 * KIB, cache_control=cache_control, headers=headers)
+        at_once_held(film, [film.get_whole] * 5)
+        assert len(film.requests) == 5
+
+
+class TestAuthorization:
+    def test_without_permission_each_gets_an_answer_of_its_own(self, rig: Rig) -> None:
+        film = rig.put(300 * KIB)
+        for client in ("a", "b", "a"):
+            ask_as(film, client)
+        assert [served.field("Authorization") for served in film.requests] == ["Bearer a", "Bearer b", "Bearer a"]
+
+    def test_at_once(self, rig: Rig) -> None:
+        film = rig.put(300 * KIB)
+        clients = [f"client-{number}" for number in range(10)]
+        at_once([partial(ask_as, film, client) for client in clients])
+        assert sorted(served.field("Authorization") or "" for served in film.requests) == [
+            f"Bearer {client}" for client in clients
+        ]
+
+    def test_an_answer_to_one_is_not_given_to_others(self, rig: Rig) -> None:
+        film = rig.put(300 * KIB)
+        ask_as(film, "a")
+        film.get_whole()
+        assert film.requests[1].field("Authorization") is None
+
+    def test_an_answer_to_nobody_in_particular_serves_all(self, rig: Rig) -> None:
+        film = rig.put(300 * KIB)
+        film.get_whole()
+        ask_as(film, "a")
+        assert len(film.requests) == 1
+
+    @pytest.mark.parametrize("permission", ["public, max-age=60", "s-maxage=60", "must-revalidate, max-age=60"])
+    def test_with_permission_it_is_shared(self, rig: Rig, permission: str) -> None:
+        film = rig.put(300 * KIB, cache_control=permission)
+        ask_as(film, "a")
+        ask_as(film, "b")
+        film.get_whole()
+        assert len(film.requests) == 1
+
+    def test_ranges_carry_it_too(self, rig: Rig) -> None:
+        film = rig.put(4 * MIB)
+        for client in ("a", "b"):
+            film.get_part(3 * MIB + 5, 3 * MIB + 10, ("Authorization", f"Bearer {client}"))
+        for served in film.requests:
+            assert served.field("Authorization") in ("Bearer a", "Bearer b")
+        assert film.requests[-1].field("Authorization") == "Bearer b"
+
+
+class TestVary:
+    def test_each_variant_is_an_entry(self, rig: Rig) -> None:
+        film = rig.put(300 * KIB, headers=(("Vary", "Accept-Language, X-Device"),))
+        for _ in range(2):
+            for language in ("de", "en"):
+                film.get_whole(("Accept-Language", language))
+        film.get_whole()
+        assert len(film.requests) == 3
+
+    def test_at_once(self, rig: Rig) -> None:
+        film = rig.put(300 * KIB, headers=(("Vary", "Accept-Language"),))
+        asks = [partial(film.get_whole, ("Accept-Language", language)) for language in ("de", "en", "fr")]
+        at_once_held(film, asks * 2)
+        languages = {served.field("Accept-Language") for served in film.requests}
+        assert languages == {"de", "en", "fr"}
+
+
+class TestRequestsThatForbid:
+    def test_no_store_in_a_request(self, rig: Rig) -> None:
+        film = rig.put(300 * KIB)
+        film.get_whole(("Cache-Control", "no-store"))
+        film.get_whole()
+        assert len(film.requests) == 2
+
+    def test_only_if_cached(self, rig: Rig) -> None:
+        film = rig.put(300 * KIB)
+        assert film.get(None, ("Cache-Control", "only-if-cached")).status == 504
+        assert film.requests == []
+        film.get_whole()
+        film.get_whole(("Cache-Control", "only-if-cached"))
+        assert len(film.requests) == 1

@@ -1,0 +1,1 @@
+"""Tests of the pure decisions: no reactor, no files, the time is an argument."""

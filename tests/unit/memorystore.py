@@ -1,0 +1,47 @@
+"""The facts, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from proxycache.interfaces import ChunkUse, IMetadataStore
+from proxycache.policy.entry import Representation, StoredRepresentation
+
+
+@implementer(IMetadataStore)
+class MemoryStore:
+    """Remembers at once.
+
+    @ivar chunks: checksum by generation and index.
+    """
+
+    def __init__(self) -> None:
+        self.saved: dict[str, Representation] = {}
+        self.chunks: dict[tuple[str, int], int] = {}
+
+    def load(self, key: bytes) -> Deferred[Sequence[StoredRepresentation]]:
+        return succeed([])
+
+    def save(self, representation: Representation) -> None:
+        self.saved[representation.id] = representation
+
+    def record_chunk(self, id: str, chunk: int, checksum: int, size: int) -> None:
+        self.chunks[id, chunk] = checksum
+
+    def forget_chunks(self, id: str, chunks: Sequence[int]) -> None:
+        for chunk in chunks:
+            self.chunks.pop((id, chunk), None)
+
+    def remove(self, id: str) -> None:
+        self.saved.pop(id, None)
+
+    def used(self, id: str, when: float) -> None: ...
+
+    def chunk_uses(self) -> Deferred[list[ChunkUse]]:
+        return succeed([])
+
+    def state(self) -> str | None:
+        return None

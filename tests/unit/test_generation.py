@@ -1,0 +1,213 @@
+"""A generation under random clients, a random origin and a random disk."""
+
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError, Deferred
+from zope.interface.verify import verifyObject
+
+from proxycache.fill.reader import Reader
+from proxycache.interfaces import ICacheFile, IMetadataStore, IOrigin, IOriginResponse, Priority
+from proxycache.policy.fields import Fields
+from proxycache.policy.intervals import Intervals
+from proxycache.policy.readahead import NEAR
+
+from .memorystore import MemoryStore
+from .simulateddisk import SimulatedFile
+from .simulatedorigin import Behaviour, Body, SimulatedOrigin
+from .simulation import REQUEST, Wish, World
+
+KIB = 1024
+
+
+def wishes_for(length: int, whole: bool = False) -> st.SearchStrategy[list[Wish]]:
+    def wish(start: int, size: int, most: int, patience: int) -> Wish:
+        stop = min(length, start + size)
+        return Wish(start, stop, most, stop if whole else min(stop, start + patience))
+
+    places = st.integers(0, length - 1)
+    return st.lists(
+        st.builds(wish, places, st.integers(1, length), st.integers(1, length), st.integers(0, 2 * length)),
+        min_size=1,
+        max_size=5,
+    )
+
+
+def content(length: int) -> bytes:
+    return Random(length).randbytes(length)
+
+
+def test_the_interfaces() -> None:
+    origin = SimulatedOrigin(b"", Behaviour(1))
+    assert verifyObject(IOrigin, origin)
+    assert verifyObject(IOriginResponse, Body(origin, 200, Fields(), 0, 0, Priority.LOW))
+    assert verifyObject(ICacheFile, SimulatedFile(Random(0)))
+    assert verifyObject(IMetadataStore, MemoryStore())
+
+
+@settings(deadline=None, max_examples=80, derandomize=True)
+@given(st.data(), st.integers(0, 2**32))
+def test_nothing_is_asked_for_twice_where_nothing_breaks(data: st.DataObject, seed: int) -> None:
+    """However many clients ask for a byte, the origin is asked for it once."""
+    length = data.draw(st.integers(1, NEAR))
+    chunk_size = data.draw(st.sampled_from([4 * KIB, 10_000, 64 * KIB]))
+    piece = data.draw(st.integers(500, 40_000))
+    file = SimulatedFile(Random(seed), slow=0.3)
+    world = World(content(length), chunk_size, data.draw(wishes_for(length)), Behaviour(piece, surplus=2), file, seed)
+    world.run()
+    world.check_delivered()
+    world.settle()
+    world.check_quiet()
+    seen = Intervals()
+    for start, stop in world.origin.asked:
+        before = seen.total
+        seen.add(start, stop)
+        assert seen.total - before == stop - start, f"[{start}, {stop}) again: {world.origin.asked}"
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(st.data(), st.integers(0, 2**32))
+def test_clients_get_exactly_the_object_whatever_breaks(data: st.DataObject, seed: int) -> None:
+    length = data.draw(st.integers(1, 200_000))
+    behaviour = Behaviour(
+        piece=data.draw(st.integers(2_000, 60_000)),
+        breaks=data.draw(st.sampled_from([0.0, 0.1, 0.3])),
+        narrow=data.draw(st.sampled_from([0.0, 0.5])),
+        rangeless=data.draw(st.booleans()),
+        surplus=data.draw(st.integers(0, 3)),
+    )
+    file = SimulatedFile(
+        Random(seed),
+        slow=data.draw(st.sampled_from([0.0, 0.5])),
+        fails=data.draw(st.sampled_from([0.0, 0.3, 1.0])),
+        rots=data.draw(st.sampled_from([0.0, 0.1])),
+    )
+    chunk_size = data.draw(st.sampled_from([8 * KIB, 20_000, 64 * KIB]))
+    max_size = data.draw(st.sampled_from([0, 3 * chunk_size, 1 << 40]))
+    world = World(content(length), chunk_size, data.draw(wishes_for(length)), behaviour, file, seed, max_size)
+    world.run()
+    world.check_delivered()
+    world.settle()
+    world.check_quiet()
+
+
+@settings(deadline=None, max_examples=25, derandomize=True)
+@given(st.data(), st.integers(0, 2**32))
+def test_far_from_each_other(data: st.DataObject, seed: int) -> None:
+    """A seek does not wait for what is fetched before it; the origin then sends no more than a piece twice each time."""
+    length = data.draw(st.integers(2 * NEAR, 30 * NEAR))
+    piece = data.draw(st.integers(20_000, 100_000))
+    wishes = data.draw(wishes_for(length, whole=True))
+    world = World(content(length), 64 * KIB, wishes, Behaviour(piece, surplus=1), SimulatedFile(Random(seed)), seed)
+    world.run()
+    world.check_delivered()
+    world.settle()
+    world.check_quiet()
+    sent, once = sum(stop - start for start, stop in world.origin.sent), Intervals()
+    for start, stop in world.origin.sent:
+        once.add(start, stop)
+    assert sent - once.total <= piece * len(world.origin.asked)
+
+
+def a_world(*wishes: Wish, length: int = 100 * KIB, chunk_size: int = 64 * KIB) -> World:
+    return World(content(length), chunk_size, list(wishes), Behaviour(10 * KIB), SimulatedFile(Random(0)), 0)
+
+
+def wait(reader: Reader) -> Deferred[None]:
+    """Wait, and do not mind being told that waiting is over."""
+    waiting = reader.wait()
+    waiting.addErrback(lambda failure: failure.trap(CancelledError))
+    return waiting
+
+
+def test_bytes_are_readable_before_their_chunk_is_complete() -> None:
+    world = a_world()
+    reader = world.generation.open_reader(0, 100 * KIB, REQUEST)
+    waiting = wait(reader)
+    world.origin.respond(world.origin.questions[0], world.chance)
+    assert not waiting.called
+    world.origin.bodies[0].step(world.chance)
+    assert waiting.called
+    taken = reader.take(1 << 20)
+    assert isinstance(taken, bytes)
+    assert 0 < len(taken) < 64 * KIB
+    assert taken == world.origin.content[: len(taken)]
+    reader.close()
+    world.settle()
+    world.check_quiet()
+
+
+def test_a_seek_asks_for_its_first_byte_at_once() -> None:
+    world = a_world(length=20 * NEAR)
+    player = world.generation.open_reader(0, 20 * NEAR, REQUEST)
+    wait(player)
+    seeker = world.generation.open_reader(10 * NEAR + 7, 20 * NEAR, REQUEST)
+    waiting = wait(seeker)
+    question = world.origin.questions[-1]
+    assert question.priority is Priority.CRITICAL
+    assert question.request.asked is not None
+    assert question.request.asked.first == 10 * NEAR + 7
+    world.origin.respond(question, world.chance)
+    world.origin.bodies[-1].step(world.chance)
+    assert waiting.called
+    for reader in (player, seeker):
+        reader.close()
+    world.settle()
+    world.check_quiet()
+
+
+def test_who_waits_for_a_byte_makes_its_request_urgent() -> None:
+    """A CRITICAL request never queues behind lower ones: also one that was sent for less."""
+    world = a_world()
+    warming = world.generation.open_reader(0, 100 * KIB, REQUEST, Priority.MEDIUM)
+    wait(warming)
+    (question,) = world.origin.questions
+    assert question.priority is Priority.MEDIUM
+    client = world.generation.open_reader(10, 100 * KIB, REQUEST)
+    wait(client)
+    assert [each.priority for each in world.origin.questions] == [Priority.CRITICAL]
+    for reader in (warming, client):
+        reader.close()
+    world.settle()
+    world.check_quiet()
+
+
+def test_a_fill_outlives_its_client_for_a_while() -> None:
+    world = a_world()
+    reader = world.generation.open_reader(0, 100 * KIB, REQUEST)
+    wait(reader)
+    reader.close()
+    world.clock.advance(9.9)
+    assert len(world.origin.questions) == 1
+    again = world.generation.open_reader(0, 100 * KIB, REQUEST)
+    world.clock.advance(20)
+    assert len(world.origin.questions) == 1
+    again.close()
+    world.clock.advance(10)
+    assert world.origin.questions == []
+    assert world.idle == [world.generation]
+
+
+def test_a_hit_asks_nobody() -> None:
+    world = a_world(Wish(0, 100 * KIB, 1 << 20, 100 * KIB), Wish(5, 90 * KIB, 1 << 20, 90 * KIB))
+    world.run()
+    world.settle()
+    asked = len(world.origin.asked)
+    world.idle.clear()
+    reader = world.generation.open_reader(0, 100 * KIB, REQUEST)
+    received = b""
+    while not reader.at_end:
+        taken = reader.take(30 * KIB)
+        assert isinstance(taken, bytes)
+        reader.moved(len(taken))
+        received += taken
+    assert received == world.origin.content
+    assert reader.source == "cache"
+    assert len(world.origin.asked) == asked
+    assert world.origin.questions == []
+    reader.close()
+    world.settle()
+    world.check_quiet()

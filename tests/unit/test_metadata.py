@@ -1,0 +1,292 @@
+"""Records survive, in the order in which they were made."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+
+from proxycache.errors import MetadataUnavailable
+from proxycache.interfaces import ChunkUse
+from proxycache.policy.entry import Representation, StoredRepresentation
+from proxycache.policy.fields import Fields
+from proxycache.policy.validators import Validator
+from proxycache.store import database, metadata
+from proxycache.store.disk import Disk
+from proxycache.store.metadata import FLUSH_SECONDS, RETRY_SECONDS
+
+from .asynchronous import asynchronous
+from .openedindex import Index
+from .threadedclock import ThreadedClock
+
+KEY = b"films:\xff a?b"
+FULL = Representation(
+    id="ab" * 16,
+    key=KEY,
+    origin="films",
+    source_url=b"http://origin.example/\xff a?b&token=1",
+    status=200,
+    fields=Fields([(b"ETag", b'"\xe4"'), (b"X", b""), (b"X", b"2")]),
+    length=(1 << 60) + 1,
+    validator=Validator(b'"\xe4"'),
+    request_time=1_700_000_000.125,
+    response_time=1_700_000_000.25,
+    vary=((b"accept", b"a,\xff"), (b"accept-language", None)),
+    rangeless=True,
+    chunk_size=1 << 20,
+)
+BARE = Representation(
+    id="cd" * 16,
+    key=KEY,
+    origin="films",
+    source_url=b"",
+    status=404,
+    fields=Fields(),
+    length=None,
+    validator=None,
+    request_time=0.0,
+    response_time=0.0,
+    vary=(),
+    rangeless=False,
+    chunk_size=65536,
+)
+DATED = evolve(FULL, id="ef" * 16, key=b"other", validator=Validator(b"yesterday", is_date=True), vary=())
+
+
+@pytest.fixture
+def index(tmp_path: Path, disk: Disk, clock: ThreadedClock) -> Iterator[Index]:
+    opened = Index(tmp_path / "index.sqlite", disk, clock)
+    opened.database.start()
+    yield opened
+    opened.database.stop()
+
+
+@asynchronous
+async def test_records_come_back_as_they_were(index: Index) -> None:
+    for representation in (FULL, BARE, DATED):
+        index.metadata.save(representation)
+    await index.metadata.flush()
+    found = {stored.representation.id: stored for stored in await index.metadata.load(KEY)}
+    assert found == {FULL.id: StoredRepresentation(FULL, {}), BARE.id: StoredRepresentation(BARE, {})}
+    assert await index.metadata.load(b"other") == [StoredRepresentation(DATED, {})]
+    assert await index.metadata.load(b"unknown") == []
+
+
+@asynchronous
+async def test_records_survive_a_restart(index: Index, disk: Disk, clock: ThreadedClock) -> None:
+    index.metadata.save(FULL)
+    checksums = {0: 0, 1: 1, 7: 2**63 - 1, 8: 2**63, 9: 2**64 - 1}
+    for chunk, checksum in checksums.items():
+        index.metadata.record_chunk(FULL.id, chunk, checksum, 10)
+    await index.metadata.stop()
+    index.database.stop()
+    again = Index(index.path, disk, clock)
+    again.database.start()
+    assert await again.metadata.load(KEY) == [StoredRepresentation(FULL, checksums)]
+    assert await again.metadata.known_ids() == {FULL.id}
+    again.database.stop()
+
+
+@asynchronous
+async def test_a_new_generation_takes_the_place_of_its_variant(index: Index) -> None:
+    new = evolve(FULL, id="12" * 16, validator=None)
+    other_variant = evolve(FULL, id="34" * 16, vary=((b"accept", b"b"), (b"accept-language", None)))
+    for representation in (FULL, other_variant):
+        index.metadata.save(representation)
+        index.metadata.record_chunk(representation.id, 0, 1, 10)
+    index.metadata.save(new)
+    await index.metadata.flush()
+    found = {stored.representation.id: stored.chunks for stored in await index.metadata.load(KEY)}
+    assert found == {new.id: {}, other_variant.id: {0: 1}}
+    assert index.rows("SELECT entry_id FROM chunk") == [(other_variant.id,)]
+
+
+@asynchronous
+async def test_renewing_keeps_the_chunks(index: Index) -> None:
+    index.metadata.save(FULL)
+    index.metadata.record_chunk(FULL.id, 0, 1, 10)
+    renewed = evolve(FULL, fields=Fields([(b"Age", b"1")]), response_time=5.0, source_url=b"x", rangeless=False)
+    index.metadata.save(renewed)
+    await index.metadata.flush()
+    assert await index.metadata.load(KEY) == [StoredRepresentation(renewed, {0: 1})]
+
+
+@asynchronous
+async def test_statements_are_carried_out_in_order(index: Index) -> None:
+    store = index.metadata
+    store.record_chunk(FULL.id, 0, 1, 10)
+    store.save(FULL)
+    store.record_chunk(FULL.id, 1, 2, 10)
+    store.record_chunk(FULL.id, 2, 3, 10)
+    store.forget_chunks(FULL.id, [1, 5])
+    store.record_chunk(FULL.id, 2, 4, 10)
+    store.save(DATED)
+    store.remove(DATED.id)
+    store.record_chunk(DATED.id, 0, 1, 10)
+    await store.flush()
+    assert await store.load(KEY) == [StoredRepresentation(FULL, {2: 4})]
+    assert await store.load(DATED.key) == []
+    assert index.rows("SELECT count(*) FROM chunk") == [(1,)]
+
+
+@asynchronous
+async def test_the_order_of_use(index: Index) -> None:
+    store = index.metadata
+    for when, representation in enumerate((FULL, BARE, DATED)):
+        store.save(representation)
+        store.record_chunk(representation.id, 1, 0, 10 + when)
+        store.record_chunk(representation.id, 0, 0, 20 + when)
+    for when, id in enumerate((BARE.id, DATED.id, FULL.id, "nobody")):
+        store.used(id, float(when))
+    await store.flush()
+    assert await store.chunk_uses() == [
+        ChunkUse(BARE.id, 0, 21, BARE.chunk_size),
+        ChunkUse(BARE.id, 1, 11, BARE.chunk_size),
+        ChunkUse(DATED.id, 0, 22, DATED.chunk_size),
+        ChunkUse(DATED.id, 1, 12, DATED.chunk_size),
+        ChunkUse(FULL.id, 0, 20, FULL.chunk_size),
+        ChunkUse(FULL.id, 1, 10, FULL.chunk_size),
+    ]
+    assert [stored.representation.id for stored in await store.load(KEY)] == [FULL.id, BARE.id]
+
+
+@asynchronous
+async def test_written_in_batches_behind_the_stream(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    transactions: list[Deferred[object]] = []
+    write = index.database.write
+
+    def counted(work: Callable[[sqlite3.Cursor], object]) -> Deferred[object]:
+        transactions.append(write(work))
+        return transactions[-1]
+
+    monkeypatch.setattr(index.database, "write", counted)
+    index.metadata.save(FULL)
+    index.clock.advance(FLUSH_SECONDS / 2)
+    index.metadata.save(BARE)
+    index.metadata.record_chunk(BARE.id, 0, 1, 10)
+    assert transactions == []
+    index.clock.advance(FLUSH_SECONDS / 2)
+    assert len(transactions) == 1
+    await index.metadata.flush()
+    assert len(transactions) == 1
+    assert len(index.rows("SELECT * FROM entry")) == 2
+    assert len(index.rows("SELECT * FROM chunk")) == 1
+
+
+@asynchronous
+async def test_nothing_is_lost_while_the_database_is_locked(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0.0)
+    other = sqlite3.connect(index.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    store = index.metadata
+    store.save(FULL)
+    store.record_chunk(FULL.id, 0, 1, 10)
+    await store.flush()
+    assert store.state() is not None
+    store.forget_chunks(FULL.id, [0])
+    store.record_chunk(FULL.id, 1, 2, 10)
+    await store.flush()
+    other.execute("ROLLBACK")
+    other.close()
+    index.clock.advance(RETRY_SECONDS)
+    await store.flush()
+    assert await store.load(KEY) == [StoredRepresentation(FULL, {1: 2})]
+    assert store.state() is None
+
+
+@asynchronous
+async def test_while_it_is_away_the_oldest_records_go_first(
+    tmp_path: Path, disk: Disk, clock: ThreadedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata, "MAX_PENDING", 20)
+    index = Index(tmp_path / "away" / "index.sqlite", disk, clock)
+    ids = [f"{number:032x}" for number in range(30)]
+    for number, id in enumerate(ids):
+        index.metadata.save(evolve(BARE, id=id, key=b"%d" % number))
+    index.database.start()
+    await index.metadata.stop()
+    known = await index.metadata.known_ids()
+    assert 8 <= len(known) <= 10
+    assert known == set(ids[-len(known) :])
+    index.database.stop()
+
+
+@asynchronous
+async def test_a_store_without_a_database_says_so(tmp_path: Path, disk: Disk, clock: ThreadedClock) -> None:
+    index = Index(tmp_path / "index.sqlite", disk, clock)
+    assert index.metadata.state() is not None
+    for pending in (index.metadata.load(KEY), index.metadata.chunk_uses(), index.metadata.known_ids()):
+        with pytest.raises(MetadataUnavailable):
+            await pending
+    index.metadata.save(FULL)
+    await index.metadata.stop()
+    assert index.clock.getDelayedCalls() == []
+
+
+@asynchronous
+async def test_a_stopped_store_sets_no_timer(index: Index) -> None:
+    await index.metadata.stop()
+    timers = index.clock.getDelayedCalls()
+    index.metadata.save(FULL)
+    assert index.clock.getDelayedCalls() == timers
+
+
+COLUMNS = ["source_url", "status", "fields", "length", "validator", "response_time", "rangeless", "chunk_size"]
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@asynchronous
+async def test_a_rotten_record_is_none(index: Index, column: str) -> None:
+    index.metadata.save(FULL)
+    index.metadata.save(BARE)
+    await index.metadata.flush()
+    connection = sqlite3.connect(index.path)
+    connection.execute(f"UPDATE entry SET {column} = 1 + (length({column}) > 0) WHERE id = ?", (FULL.id,))
+    connection.commit()
+    connection.close()
+    assert await index.metadata.load(KEY) == [StoredRepresentation(BARE, {})]
+    await index.metadata.flush()
+    assert await index.metadata.known_ids() == {BARE.id}
+
+
+values = st.binary(max_size=20)
+representations = st.builds(
+    Representation,
+    id=st.just("ab" * 16),
+    key=st.just(KEY),
+    origin=st.text(max_size=5).filter(lambda text: text.isprintable()),
+    source_url=values,
+    status=st.integers(100, 599),
+    fields=st.lists(st.tuples(values, values)).map(Fields),
+    length=st.one_of(st.none(), st.integers(0, 10**18)),
+    validator=st.one_of(st.none(), st.builds(Validator, values, st.booleans())),
+    request_time=st.floats(0, 2**40),
+    response_time=st.floats(0, 2**40),
+    vary=st.lists(st.tuples(values, st.one_of(st.none(), values))).map(tuple),
+    rangeless=st.booleans(),
+    chunk_size=st.integers(1, 2**30),
+)
+
+
+@asynchronous
+async def test_whatever_an_origin_sends_comes_back(index: Index) -> None:
+    samples: list[Representation] = []
+
+    @settings(deadline=None, max_examples=60, derandomize=True)
+    @given(representations)
+    def collect(representation: Representation) -> None:
+        samples.append(representation)
+
+    collect()
+    for number, sample in enumerate(samples):
+        index.metadata.save(evolve(sample, id=f"{number:032x}", key=b"%d" % number))
+    await index.metadata.flush()
+    for number, sample in enumerate(samples):
+        expected = evolve(sample, id=f"{number:032x}", key=b"%d" % number)
+        assert await index.metadata.load(b"%d" % number) == [StoredRepresentation(expected, {})]

@@ -1,0 +1,228 @@
+"""How much may lie on the disk."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
+from zope.interface.verify import verifyObject
+
+from proxycache.accounts import Accounts
+from proxycache.interfaces import ChunkUse, ICacheFiles
+from proxycache.policy.eviction import ChunkName
+from proxycache.store.space import LOOK_SECONDS, Space, SpaceLimits
+
+from .filesystem import FileSystem
+
+
+class Room:
+    """A space, and what it evicts.
+
+    @ivar leaving: what was evicted and is still on the disk, where that takes its time.
+    """
+
+    def __init__(self, limits: SpaceLimits, total: int = 10**9, free: int = 10**9, slow: bool = False) -> None:
+        self.clock = Clock()
+        self.files = FileSystem(total, free)
+        self.accounts = Accounts()
+        self.pinned: set[ChunkName] = set()
+        self.evicted: list[ChunkName] = []
+        self.slow = slow
+        self.leaving: list[Deferred[None]] = []
+        self.space = Space(self.clock, self.files, limits, self.accounts, self.pinned.__contains__, self._evict)
+
+    def _evict(self, name: ChunkName) -> Deferred[None]:
+        self.evicted.append(name)
+        gone: Deferred[None] = Deferred()
+        if self.slow:
+            self.leaving.append(gone)
+        else:
+            gone.callback(None)
+        return gone
+
+    def reserve(self, size: int) -> bool | None:
+        """Whether there is room; None while somebody has to leave first."""
+        return answer(self.space.reserve(size))
+
+    def write(self, chunk: int, size: int = 10, id: str = "a") -> None:
+        """Reserve and admit a chunk."""
+        assert self.reserve(size)
+        self.space.admit((id, chunk), size)
+
+    def fill(self, count: int) -> None:
+        for chunk in range(count):
+            self.write(chunk)
+
+
+def answer(pending: Deferred[bool]) -> bool | None:
+    heard: list[bool] = []
+    pending.addCallback(heard.append)
+    return heard[0] if heard else None
+
+
+def names(*chunks: int) -> list[ChunkName]:
+    return [("a", chunk) for chunk in chunks]
+
+
+def test_the_file_system_is_one() -> None:
+    assert verifyObject(ICacheFiles, FileSystem())
+
+
+def test_the_limit_is_max_size_until_the_disk_was_seen() -> None:
+    assert Room(SpaceLimits(100), free=50).space.limit == 100
+
+
+def test_the_limit_keeps_the_disk_free() -> None:
+    room = Room(SpaceLimits(max_size=100, min_free=30), free=50)
+    room.space.look()
+    assert room.space.limit == 20
+    room.fill(2)
+    room.space.look()
+    # What we hold ourselves is not lost to us.
+    assert room.space.limit == 40
+    room.files.free = 1000
+    room.space.look()
+    assert room.space.limit == 100
+    room.files.free = 0
+    room.space.look()
+    assert room.space.limit == 0
+
+
+def test_a_part_of_the_disk_may_have_to_stay_free() -> None:
+    room = Room(SpaceLimits(max_size=1000, min_free_fraction=0.05), total=2000, free=150)
+    room.space.look()
+    assert room.space.limit == 50
+
+
+def test_a_disk_that_does_not_tell_leaves_the_limit() -> None:
+    room = Room(SpaceLimits(max_size=100), free=50)
+    room.space.look()
+    room.files.answer = fail(OSError("gone"))
+    room.space.look()
+    assert room.space.limit == 50
+    room.files.answer = None
+    room.files.free = 70
+    room.space.look()
+    assert room.space.limit == 70
+
+
+def test_room_is_made_by_dropping_the_least_recently_used() -> None:
+    room = Room(SpaceLimits(100))
+    room.fill(10)
+    room.space.use(("a", 0))
+    assert room.reserve(15)
+    assert room.evicted == names(1, 2)
+    assert room.space.used == 80
+    assert room.accounts.evicted_chunks == 2
+    assert ("a", 1) not in room.space
+    assert ("a", 0) in room.space
+
+
+def test_nothing_goes_without_need() -> None:
+    room = Room(SpaceLimits(100))
+    room.fill(9)
+    assert room.reserve(10)
+    assert room.evicted == []
+
+
+def test_what_is_read_stays() -> None:
+    room = Room(SpaceLimits(100))
+    room.fill(10)
+    room.pinned.update(names(*range(9)))
+    assert room.reserve(10)
+    assert room.evicted == names(9)
+    assert room.reserve(20) is False
+    assert room.evicted == names(9)
+
+
+def test_a_chunk_larger_than_the_limit_never_fits() -> None:
+    room = Room(SpaceLimits(100))
+    room.fill(5)
+    assert room.reserve(101) is False
+
+
+def test_what_is_reserved_counts() -> None:
+    room = Room(SpaceLimits(100))
+    assert room.reserve(60)
+    assert room.reserve(60) is False
+    assert room.reserve(40)
+    room.space.release(60)
+    assert room.reserve(60)
+
+
+def test_a_reservation_ends_with_the_write() -> None:
+    room = Room(SpaceLimits(100))
+    for chunk in range(50):
+        room.write(chunk)
+    assert room.space.used == 100
+    assert len(room.evicted) == 40
+
+
+def test_a_chunk_that_is_gone_leaves_room() -> None:
+    room = Room(SpaceLimits(100))
+    room.fill(10)
+    room.space.remove(("a", 5))
+    assert room.space.used == 90
+    assert room.reserve(10)
+    assert room.evicted == []
+
+
+def test_room_is_there_once_the_bytes_are_given_back() -> None:
+    room = Room(SpaceLimits(100), slow=True)
+    room.fill(10)
+    first, second = room.space.reserve(10), room.space.reserve(20)
+    assert room.evicted == names(0, 1, 2)
+    assert (first.called, second.called) == (False, False)
+    room.leaving[0].callback(None)
+    assert (first.called, second.called) == (True, False)
+    room.leaving[1].callback(None)
+    assert not second.called
+    room.leaving[2].callback(None)
+    assert answer(second)
+
+
+def test_a_disk_that_shrinks_makes_chunks_go() -> None:
+    room = Room(SpaceLimits(100, min_free=30), free=1000)
+    room.fill(10)
+    room.space.look()
+    room.space.make_room(0)
+    assert room.evicted == []
+    room.files.free = 0
+    room.space.look()
+    room.space.make_room(0)
+    assert room.evicted == names(0, 1, 2)
+
+
+def test_the_disk_is_looked_at_once_in_a_while() -> None:
+    room = Room(SpaceLimits(100))
+    for _ in range(3):
+        room.reserve(1)
+    assert room.files.looks == 1
+    room.clock.advance(LOOK_SECONDS)
+    room.reserve(1)
+    assert room.files.looks == 2
+
+
+def test_one_look_at_a_time() -> None:
+    room = Room(SpaceLimits(100))
+    slow: Deferred[tuple[int, int]] = Deferred()
+    room.files.answer = slow
+    room.reserve(1)
+    room.clock.advance(10 * LOOK_SECONDS)
+    room.reserve(1)
+    assert room.files.looks == 1
+    slow.callback((1000, 40))
+    assert room.space.limit == 40
+    room.files.answer = None
+    room.reserve(1)
+    assert room.files.looks == 2
+
+
+def test_restored_from_the_database() -> None:
+    room = Room(SpaceLimits(100))
+    room.write(1)
+    room.write(0, id="new")
+    room.space.restore([ChunkUse("a", 0, 10, 100), ChunkUse("a", 1, 99, 100), ChunkUse("a", 2, 10, 100)])
+    assert room.space.used == 40
+    assert room.reserve(90)
+    # What was used since the start is newer than all the database knows.
+    assert room.evicted == [("a", 0), ("a", 2), ("a", 1)]
