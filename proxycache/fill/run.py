@@ -71,6 +71,7 @@ class Run:
         self._pending: Deferred[IOriginResponse] | None = None
         self._response: IOriginResponse | None = None
         self._paused = False
+        self._ran_ahead = False
         self._over = False
 
     def covers(self, position: int) -> bool:
@@ -181,7 +182,8 @@ class Run:
         """Read on where that was put off and may be done now."""
         if not self._paused or self._over or self._response is None or self._owner.congested():
             return
-        if self.allowance is None or self.allowance - self.position >= RESUME_SLACK:
+        slack = RESUME_SLACK if self._ran_ahead else 1
+        if self.allowance is None or self.allowance - self.position >= slack:
             self._paused = False
             self._response.resume()
 
@@ -189,6 +191,7 @@ class Run:
         ahead = self.allowance is not None and self.position >= self.allowance
         if not self._paused and self._response is not None and (ahead or self._owner.congested()):
             self._paused = True
+            self._ran_ahead = ahead
             self._response.pause()
             # Nobody waits for its next byte; but what cannot be resumed keeps its connection.
             if self.priority is Priority.CRITICAL and self._owner.joinable:

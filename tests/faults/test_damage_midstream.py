@@ -1,6 +1,8 @@
 """Damage done to a cache file while a client reads it."""
 
 import errno
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,16 +10,19 @@ import pytest
 
 from tests.faults.damage import Damage, flip_bit, replace_by_directory, replace_by_other, truncate, zero
 from tests.faults.rig import MIB, Rig, Subject
-from tests.faults.slowwrite import writing_slowly
 from tests.faults.test_damaged_files import CACHE_FILES
-from tests.servers.deadline import until
 from tests.servers.fetch import Stream, same_stream
 
 OBJECT_MIB = 12
-READS = 50
 READ = MIB
 FAR = 8 * MIB
 """Farther than what the sockets between hold."""
+LARGE_MIB = 512
+ONE_WRITE = """
+import os, sys
+size = os.stat(sys.argv[1]).st_size
+assert os.pwrite(os.open(sys.argv[1], os.O_WRONLY), bytes(size), 0) == size
+"""
 
 
 @pytest.fixture
@@ -86,17 +91,18 @@ def test_damaged_again_and_again(subject: Subject, reader: Stream) -> None:
     subject.until_hit()
 
 
-def test_by_one_long_write(subject: Subject) -> None:
-    """Bytes go on changing long after the file's times have."""
-    before = subject.file.stat().st_mtime_ns
-    with writing_slowly(subject.file) as writer:
-        until(lambda: subject.file.stat().st_mtime_ns != before, 20, "the write to begin")
-        reads = 0
-        while writer.poll() is None and reads < READS:
-            subject.read()
-            reads += 1
-    subject.read()
-    subject.until_hit()
+def test_by_one_long_write(rig: Rig) -> None:
+    """The kernel moves mtime when a write(2) begins, and bytes for as long as it lasts: here, a tenth of a second."""
+    subject = rig.put(LARGE_MIB)
+    last = subject.length - MIB
+    subject.read(last)
+    subject.wait_recorded({LARGE_MIB - 1})
+    with subprocess.Popen([sys.executable, "-c", ONE_WRITE, str(subject.file)]) as writer:
+        while writer.poll() is None:
+            subject.read(last)
+    assert writer.returncode == 0
+    subject.read(last)
+    assert rig.metric("damaged_chunks_total") >= 1
 
 
 def test_damaged_during_the_first_download(rig: Rig) -> None:

@@ -122,6 +122,7 @@ class World:
         file: SimulatedFile,
         seed: int,
         max_size: int = 1 << 40,
+        rangeless: bool = False,
     ) -> None:
         self.clock = Clock()
         self.chance = Random(seed)
@@ -161,7 +162,7 @@ class World:
             request_time=NOW,
             response_time=NOW,
             vary=(),
-            rangeless=False,
+            rangeless=rangeless,
             chunk_size=chunk_size,
         )
         self.generation = Generation(representation, file, {}, surroundings, trust_length=False)

@@ -257,7 +257,6 @@ def test_check_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert printed.out == ""
 
 
-@pytest.mark.xfail(strict=True, reason="config.py: endpoints are looked at only at the start, by twistd")
 @pytest.mark.parametrize(
     "server", ['listen = ["nonsense"]', 'listen = ["tcp:http:x"]', 'admin = "nonsense:"', 'listen = [""]']
 )

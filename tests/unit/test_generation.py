@@ -211,3 +211,27 @@ def test_a_hit_asks_nobody() -> None:
     reader.close()
     world.settle()
     world.check_quiet()
+
+
+def test_a_run_that_the_disk_held_up_goes_on_when_the_disk_does() -> None:
+    """Who reads the tail of an object from an origin without ranges is not forgotten."""
+    length = 300 * KIB
+    file = SimulatedFile(Random(0))
+    behaviour = Behaviour(4 * KIB, rangeless=True)
+    world = World(content(length), 64 * KIB, [], behaviour, file, 0, rangeless=True)
+    reader = world.generation.open_reader(290 * KIB, length, REQUEST)
+    waiting = wait(reader)
+    world.origin.respond(world.origin.questions[0], world.chance)
+    (body,) = world.origin.bodies
+    while body.ready:
+        body.step(world.chance)
+    assert len(file.under_way) == 4
+    assert not waiting.called
+    for work in list(file.under_way):
+        file.step(work)
+    while body.ready:
+        body.step(world.chance)
+    assert waiting.called
+    reader.close()
+    world.settle()
+    world.check_quiet()
