@@ -1,8 +1,8 @@
-"""Cache files: one sparse file per generation, every read vouched for by a checksum.
+"""Cache files: one sparse file per generation.
 
-A chunk that was verified is trusted for as long as nobody touched the file and its pages stayed in memory:
-C{os.stat} of the path tells the first, C{preadv2} with C{RWF_NOWAIT} the second. Everything else is read whole
-and verified, in the very buffer that is then sent.
+Every read takes the whole chunk, verifies its checksum, and serves from that very buffer. A chunk that was right a
+moment ago is not trusted: a long write by somebody else moves C{mtime} once, and bytes long after. Pages in memory are
+read at once (C{preadv2} with C{RWF_NOWAIT}), others in a thread.
 """
 
 from __future__ import annotations
@@ -23,9 +23,6 @@ from proxycache.errors import CacheReadFailed, CacheWriteFailed, DamagedChunk
 from proxycache.interfaces import ChunkSpan, ICacheFile, ICacheFiles
 
 from .disk import Disk
-
-RACY_NS = 20_000_000
-"""A change within this time of the last one may not show in C{mtime}: the clock of a file system is coarse."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -84,8 +81,6 @@ class CacheFile:
         self._writing = 0
         self._removed = False
         self._changes = DeferredLock()
-        self._stamp: _Stamp | None = None
-        self._verified: set[int] = set()
 
     def read(self, span: ChunkSpan, start: int, stop: int) -> bytes | Deferred[bytes]:
         """See L{ICacheFile.read}."""
@@ -98,36 +93,17 @@ class CacheFile:
             raise CacheReadFailed(span.chunk, str(error), transient=error.errno != errno.EIO) from error
         if stamp.size < span.stop:
             raise DamagedChunk(span.chunk, f"file ends at {stamp.size}", lost_from=stamp.size)
-        if stamp != self._stamp:
-            self._verified.clear()
-            self._stamp = stamp
-        if span.chunk in self._verified:
-            data = _read_now(descriptor, start, stop)
-            # Looked at after the read, for a writer moves mtime before it moves bytes.
-            if data is not None and self._untouched(stamp):
-                return data
         whole = _read_now(descriptor, span.start, span.stop)
         if whole is not None:
-            return self._vouched(span, whole, start, stop, stamp)
-        return self._read_in_thread(descriptor, span).addCallback(
-            lambda whole: self._vouched(span, whole, start, stop, stamp)
-        )
+            return self._vouched(span, whole, start, stop)
+        return self._read_in_thread(descriptor, span).addCallback(lambda whole: self._vouched(span, whole, start, stop))
 
-    def _vouched(self, span: ChunkSpan, whole: bytes, start: int, stop: int, stamp: _Stamp) -> bytes:
+    def _vouched(self, span: ChunkSpan, whole: bytes, start: int, stop: int) -> bytes:
         if len(whole) != span.stop - span.start:
             raise DamagedChunk(span.chunk, f"{len(whole)} bytes of {span.stop - span.start}")
         if checksum(whole) != span.checksum:
             raise DamagedChunk(span.chunk, "checksum differs")
-        settled = self._now_ns() - max(stamp.mtime_ns, stamp.ctime_ns) > RACY_NS
-        if settled and stamp == self._stamp and not self._writing:
-            self._verified.add(span.chunk)
         return whole[start - span.start : stop - span.start]
-
-    def _untouched(self, stamp: _Stamp) -> bool:
-        try:
-            return _Stamp.of(self._path) == stamp
-        except OSError:
-            return False
 
     def _read_in_thread(self, descriptor: _Descriptor, span: ChunkSpan) -> Deferred[bytes]:
         def work() -> bytes:
@@ -163,8 +139,6 @@ class CacheFile:
             return checksum(view)
 
         self._writing += 1
-        self._stamp = None
-        self._verified.clear()
 
         def over(result: object) -> object:
             self._writing -= 1

@@ -317,6 +317,7 @@ class Database:
     def _open_file(self) -> bool:
         """Prepare the file; true where it is a new one that replaces one we had."""
         had = self._identity
+        new = not self._path.exists()
         try:
             prepare_file(self._path)
         except sqlite3.DatabaseError as error:
@@ -325,8 +326,10 @@ class Database:
             aside = set_aside(self._path, self._now())
             self._log.error("database is corrupt ({why}); set aside as {aside}", why=error, aside=aside)
             prepare_file(self._path)
+            new = True
         self._identity = self._look()
-        return had is not None and had != self._identity
+        # A new file may get the number of the one that was removed.
+        return had is not None and (new or had != self._identity)
 
     def _open_pools(self, fresh: bool) -> None:
         def pool(most: int) -> ConnectionPool:

@@ -40,7 +40,10 @@ class Admin:
     @app.route("/readyz", methods=["GET", "HEAD"])
     async def readyz(self, request: IRequest) -> bytes:
         """503 where the cache cannot do its work, with the reasons. An origin that fails is told, and no reason."""
-        disk = await self._checks.disk()
+        try:
+            disk = await self._checks.disk()
+        except OSError as error:
+            disk = str(error)
         database = self._checks.database()
         ready = disk is None and database is None
         request.setResponseCode(200 if ready else 503)

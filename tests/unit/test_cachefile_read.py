@@ -12,7 +12,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from proxycache.errors import CacheReadFailed, DamagedChunk
-from proxycache.store.cachefile import RACY_NS
+
+RACY_NS = 20_000_000
 from proxycache.store.disk import TIMEOUT_SECONDS, Disk
 
 from .asynchronous import asynchronous, until
