@@ -74,6 +74,21 @@ def _statements(script: str) -> list[str]:
     return statements
 
 
+def _schema(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    return set(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+
+
+def _schema_of(steps: list[str]) -> set[tuple[str, str]]:
+    """What a database made by C{steps} holds."""
+    connection = sqlite3.connect(":memory:")
+    try:
+        for step in steps:
+            connection.executescript(step)
+        return _schema(connection)
+    finally:
+        connection.close()
+
+
 def check_version(path: Path) -> None:
     """Refuse a database of a version that this program does not know.
 
@@ -126,6 +141,8 @@ def prepare_file(path: Path) -> None:
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+        if not _schema_of(steps) <= _schema(connection):
+            raise sqlite3.DatabaseError("the database's schema is malformed")
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")

@@ -28,7 +28,9 @@ def test_a_part(rig: Rig) -> None:
     assert status_of(film.get_part(0, 10)) == "proxycache; fwd=uri-miss; stored"
     assert status_of(film.get_part(0, 10)) == "proxycache; hit"
     assert status_of(film.get_part(5 * MIB, 5 * MIB + 10)) == "proxycache; fwd=partial; stored"
-    assert status_of(film.get_part(0, 2 * MIB)) == "proxycache; fwd=partial; stored"
+    both = status_of(film.get_part(0, 2 * MIB))
+    # The rest of the first chunk may be on its way still.
+    assert both in ("proxycache; fwd=partial; stored", "proxycache; fwd=partial; stored; collapsed")
 
 
 def test_one_of_many(rig: Rig) -> None:

@@ -12,13 +12,13 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from proxycache.errors import CacheReadFailed, DamagedChunk
-
-RACY_NS = 20_000_000
 from proxycache.store.disk import TIMEOUT_SECONDS, Disk
 
 from .asynchronous import asynchronous, until
 from .cachedfile import CHUNK, CONTENT, FIRST, LAST, SECOND, SPANS, CachedFile, read
 from .threadedclock import ThreadedClock
+
+RACY_NS = 20_000_000
 
 
 @pytest.fixture

@@ -287,7 +287,6 @@ async def test_nothing_is_written_into_a_file_that_was_replaced(index: Index) ->
     assert index.rows("SELECT * FROM sample") == [(1,)]
 
 
-@pytest.mark.xfail(strict=True, reason="store/database.py: a new file with the inode of the lost one is not noticed")
 @asynchronous
 async def test_a_new_file_may_have_the_inode_of_the_lost_one(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     stat = os.stat
