@@ -76,8 +76,10 @@ def test_variants(rig: Rig) -> None:
     assert status_of(film.get_whole(("X-Device", "2"))) == "proxycache; hit"
 
 
-def every_answer(rig: Rig) -> dict[str, Answer]:
+@pytest.fixture(scope="module")
+def answers(numbered: Rig) -> dict[str, Answer]:
     """One of each kind."""
+    rig = numbered
     film, missing, failing = rig.put(3 * MIB), rig.put(1), rig.put(1)
     rig.origin.remove(missing.path)
     failing.fault(Fault(raw=b"nonsense\r\n"), None)
@@ -105,16 +107,15 @@ def every_answer(rig: Rig) -> dict[str, Answer]:
     }
 
 
-def test_every_answer_tells(rig: Rig) -> None:
-    for kind, answer in every_answer(rig).items():
+def test_every_answer_tells(answers: dict[str, Answer]) -> None:
+    for kind, answer in answers.items():
         assert status_of(answer).startswith("proxycache"), kind
         vias = [value for name, value in answer.fields if name.lower() == "via"]
         assert ", ".join(vias).endswith("1.1 proxycache"), kind
         assert answer.field("Date") is not None, kind
 
 
-def test_what_comes_from_the_cache_has_an_age(rig: Rig) -> None:
-    answers = every_answer(rig)
+def test_what_comes_from_the_cache_has_an_age(answers: dict[str, Answer]) -> None:
     for kind in ("hit", "part", "parts", "head", "304"):
         assert (answers[kind].field("Age") or "").isdigit(), kind
 

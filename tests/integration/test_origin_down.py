@@ -19,7 +19,8 @@ FORBIDDING = ["must-revalidate", "proxy-revalidate", "no-cache", "s-maxage=60"]
 @pytest.fixture(scope="module")
 def config() -> Config:
     """Little patience."""
-    return {"fetch": {"connect_timeout": 1, "first_byte_timeout": 1, "idle_timeout": 1, "connections_per_origin": 64}}
+    deadlines = {"connect_timeout": 1, "first_byte_timeout": 1, "idle_timeout": 1}
+    return {"fetch": {**deadlines, "retry_attempts": 0, "connections_per_origin": 64}}
 
 
 def put_cached(rig: Rig, cache_control: str, *, age: int = 0) -> Thing:

@@ -63,15 +63,21 @@ class SimulatedFile:
         self.under_way.append(Work(bytes(data), done, start))
         return done
 
+    def fail(self, work: Work, full: bool) -> None:
+        """A write fails, for want of space or for another reason."""
+        self.under_way.remove(work)
+        work.done.errback(CacheWriteFailed("simulated", full=full))
+
     def step(self, work: Work) -> None:
         """Finish something."""
+        if work.start is not None and self.chance.random() < self.fails:
+            self.fail(work, full=self.chance.random() < 0.5)
+            return
         self.under_way.remove(work)
         if work.done.called:
             return
         if work.start is None:
             work.done.callback(work.data)  # type: ignore[arg-type]
-        elif self.chance.random() < self.fails:
-            work.done.errback(CacheWriteFailed("simulated", full=self.chance.random() < 0.5))
         else:
             self.chunks[work.start] = work.data
             work.done.callback(checksum(work.data))  # type: ignore[arg-type]

@@ -93,10 +93,15 @@ class Body:
             self.over = True
             self.receiver.ended(None)
         else:
-            start = self.position
-            self.position = min(self.stop, start + chance.randint(1, behaviour.piece))
-            self.origin.sent.append((start, self.position))
-            self.receiver.received(self.origin.content[start : self.position])
+            self.send(chance.randint(1, behaviour.piece))
+
+    def send(self, most: int) -> None:
+        """Send the next bytes."""
+        assert self.receiver is not None
+        start = self.position
+        self.position = min(self.stop, start + most)
+        self.origin.sent.append((start, self.position))
+        self.receiver.received(self.origin.content[start : self.position])
 
 
 @define(eq=False)

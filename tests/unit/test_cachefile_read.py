@@ -9,6 +9,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from attrs import evolve
 from twisted.internet.defer import Deferred
 
 from proxycache.errors import CacheReadFailed, DamagedChunk
@@ -17,8 +18,6 @@ from proxycache.store.disk import TIMEOUT_SECONDS, Disk
 from .asynchronous import asynchronous, until
 from .cachedfile import CHUNK, CONTENT, FIRST, LAST, SECOND, SPANS, CachedFile, read
 from .threadedclock import ThreadedClock
-
-RACY_NS = 20_000_000
 
 
 @pytest.fixture
@@ -138,28 +137,14 @@ async def test_a_flipped_bit(cached: CachedFile, position: int) -> None:
 
 
 @asynchronous
-async def test_verified_once_and_then_trusted(cached: CachedFile) -> None:
+async def test_every_read_is_verified(cached: CachedFile) -> None:
     await cached.fill()
-    assert not cached.trusts(SECOND)
-    await read(cached.file, SECOND)
-    assert cached.trusts(SECOND)
-    assert not cached.trusts(FIRST)
-
-
-@asynchronous
-async def test_trust_ends_when_the_pages_leave_the_memory(cached: CachedFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    await cached.fill()
-    await read(cached.file, SECOND)
-    assert cached.trusts(SECOND)
-    preadv = os.preadv
-    calls: list[int] = []
-
-    def first_time_not(*arguments: Any) -> int:
-        calls.append(1)
-        return 10 if len(calls) == 1 else preadv(*arguments)
-
-    monkeypatch.setattr(os, "preadv", first_time_not)
-    assert not cached.trusts(SECOND)
+    wrong = evolve(SECOND, checksum=SECOND.checksum ^ 1)
+    for _ in range(3):
+        assert await read(cached.file, SECOND) == CONTENT[SECOND.start : SECOND.stop]
+        for start, stop in ((SECOND.start, SECOND.stop), (SECOND.start + 5, SECOND.start + 6)):
+            with pytest.raises(DamagedChunk):
+                await read(cached.file, wrong, start, stop)
 
 
 @asynchronous
@@ -176,7 +161,6 @@ async def test_a_change_after_verification_is_noticed(cached: CachedFile) -> Non
 async def test_a_change_is_noticed_although_mtime_was_set_back(cached: CachedFile) -> None:
     await cached.fill()
     await read(cached.file, SECOND)
-    assert cached.trusts(SECOND)
     cached.flip_unseen(SECOND.start + 5)
     with pytest.raises(DamagedChunk):
         await read(cached.file, SECOND, SECOND.start, SECOND.start + 1)
@@ -200,18 +184,6 @@ async def test_a_change_during_the_read_is_noticed(cached: CachedFile, monkeypat
 
 
 @asynchronous
-async def test_nothing_is_trusted_while_a_change_might_not_show(cached: CachedFile) -> None:
-    await cached.fill()
-    changed = max(cached.path.stat().st_mtime_ns, cached.path.stat().st_ctime_ns)
-    cached.now_ns = changed + RACY_NS
-    await read(cached.file, SECOND)
-    assert not cached.trusts(SECOND)
-    cached.now_ns = changed + RACY_NS + 1
-    await read(cached.file, SECOND)
-    assert cached.trusts(SECOND)
-
-
-@asynchronous
 async def test_replaced_by_other_bytes(cached: CachedFile) -> None:
     await cached.fill()
     await read(cached.file, SECOND)
@@ -229,7 +201,6 @@ async def test_replaced_by_the_same_bytes(cached: CachedFile) -> None:
     other = cached.path.with_name("other")
     other.write_bytes(CONTENT)
     other.replace(cached.path)
-    assert not cached.trusts(SECOND)
     assert await read(cached.file, SECOND) == CONTENT[SECOND.start : SECOND.stop]
 
 

@@ -219,8 +219,8 @@ def test_a_url_without_its_last_slash_gets_one() -> None:
         ({"origin": [{**ORIGIN, "headers": {"a b": "c"}}]}, r"origin\.0\.headers", "header field"),
         ({"origin": [{**ORIGIN, "headers": {"A": "b\r\nC: d"}}]}, r"origin\.0\.headers", "header field"),
         ({"origin": [{**ORIGIN, "headers": {"A": 1}}]}, r"origin\.0\.headers\.A", "expected a valid string"),
-        ({"origin": [ORIGIN, {**ORIGIN, "prefix": "/b/"}]}, "configuration", "two have the name 'films'"),
-        ({"origin": [ORIGIN, {**ORIGIN, "name": "b"}]}, "configuration", "two have the prefix '/'"),
+        ({"origin": [ORIGIN, {**ORIGIN, "prefix": "/b/"}]}, "origin", "two have the name 'films'"),
+        ({"origin": [ORIGIN, {**ORIGIN, "name": "b"}]}, "origin", "two have the prefix '/'"),
     ],
 )
 def test_a_mistake_is_one_line_with_file_key_and_expectation(tables: dict[str, Any], key: str, expected: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
@@ -229,6 +230,29 @@ def test_a_run_that_the_disk_held_up_goes_on_when_the_disk_does() -> None:
     assert not waiting.called
     for work in list(file.under_way):
         file.step(work)
+    while body.ready:
+        body.step(world.chance)
+    assert waiting.called
+    reader.close()
+    world.settle()
+    world.check_quiet()
+
+
+@pytest.mark.xfail(strict=True, reason="fill/contents.py: given up for want of space, a chunk settles without a word")
+def test_a_run_that_the_disk_held_up_goes_on_without_the_disk() -> None:
+    """ENOSPC: evict, retry once, then carry on without storage."""
+    length = 300 * KIB
+    file = SimulatedFile(Random(0))
+    world = World(content(length), 16 * KIB, [], Behaviour(4 * KIB, rangeless=True), file, 0, rangeless=True)
+    reader = world.generation.open_reader(200 * KIB, length, REQUEST)
+    waiting = wait(reader)
+    world.origin.respond(world.origin.questions[0], world.chance)
+    (body,) = world.origin.bodies
+    body.send(6 * 16 * KIB)
+    assert not body.ready
+    for number, work in enumerate(list(file.under_way)):
+        file.fail(work, full=number > 0)
+    file.fails = 1.0
     while body.ready:
         body.step(world.chance)
     assert waiting.called
