@@ -88,7 +88,8 @@ class OriginError(ProxycacheError):
 class OriginUnreachable(OriginError):
     """No connection, or one that ended before a complete header section.
 
-    @ivar kept: it was a connection kept from an earlier request, which may have been closed meanwhile.
+    @ivar kept: it was a connection kept from an earlier request, on which no byte came: it may have been closed
+        meanwhile.
     """
 
     def __init__(self, reason: str, kept: bool = False) -> None:

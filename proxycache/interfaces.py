@@ -144,11 +144,24 @@ class ICacheFile(Interface):
         """Remove the file. Descriptors that are open keep the bytes. Never fails."""
 
 
+@frozen
+class StoredFile:
+    """A generation's file as it lies on the disk.
+
+    @ivar size: one past its last byte.
+    @ivar allocated: bytes that it takes up; less than C{size} where it has holes.
+    """
+
+    id: str
+    size: int
+    allocated: int
+
+
 class ICacheFiles(Interface):
     """The directory of cache files."""
 
     def open(id: str) -> ICacheFile:
-        """The file of a generation; it need not exist yet."""
+        """The file of a generation, the same one for all who hold it; it need not exist yet."""
 
     def usable() -> Deferred[str | None]:
         """Whether files can be written: None, or the reason why not."""
@@ -156,7 +169,7 @@ class ICacheFiles(Interface):
     def space() -> Deferred[tuple[int, int]]:
         """Bytes of the file system, and bytes of it that are free to us."""
 
-    def list_ids() -> Deferred[list[str]]:
+    def list_files() -> Deferred[list[StoredFile]]:
         """The generations that have a file."""
 
 
@@ -193,6 +206,9 @@ class IMetadataStore(Interface):
 
     def chunk_uses() -> Deferred[list[ChunkUse]]:
         """Every recorded chunk, the least recently used generation first; fails with L{MetadataUnavailable}."""
+
+    def known_ids() -> Deferred[set[str]]:
+        """The id of every recorded generation; fails with L{MetadataUnavailable}."""
 
     def state() -> str | None:
         """None where the database answers, else the reason why not."""

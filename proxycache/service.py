@@ -12,6 +12,7 @@ from twisted.application.service import MultiService, Service
 from twisted.application.strports import service as strports_service
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
@@ -21,8 +22,8 @@ from proxycache.accounts import Accounts
 from proxycache.config import Configuration
 from proxycache.errors import MetadataUnavailable
 from proxycache.fill.chunkmanager import ChunkManager
+from proxycache.fill.stock import take_stock
 from proxycache.fill.surroundings import Surroundings
-from proxycache.interfaces import ChunkUse
 from proxycache.log import make_logger
 from proxycache.origin.client import OriginClient, Timeouts
 from proxycache.origin.slots import Slots
@@ -40,6 +41,9 @@ DISK_THREADS = 4
 """Threads for the disk alone: those of the reactor resolve names."""
 
 
+STOCK_SECONDS = 2.0
+"""How long chunks wait to be written until it is known what is on the disk from before."""
+
 DATABASE_DISK_THREADS = 2
 """Threads that open and close the database; its queries have their own."""
 
@@ -55,6 +59,7 @@ class CacheService(Service):
         self._disk = Disk(reactor, DISK_THREADS)
         self._database_disk = Disk(reactor, DATABASE_DISK_THREADS)
         self._stock_taken = False
+        self._patience: IDelayedCall | None = None
         self.files = CacheFiles(cache.directory, self._disk, time.time_ns)
         self._database = Database(
             reactor, cache.database_path(), self._database_disk, self.accounts, now, self._database_opened
@@ -113,35 +118,31 @@ class CacheService(Service):
         super().startService()
         self._disk.start()
         self._database_disk.start()
+        # A database that is away, or slow to tell what is on the disk, must not hold up the streams.
+        self._patience = self._reactor.callLater(STOCK_SECONDS, self.space.begin)
         self._database.start()
-
-    async def _take_stock(self) -> None:
-        """Load the eviction order, and remove files that no record names."""
-        uses: list[ChunkUse] = await self.metadata.chunk_uses()
-        self.space.restore(uses)
-        self.manager.take_stock(uses)
-        await self.space.look()
-        self.space.make_room(0)
-        found = await self.files.list_ids()
-        known = await self.metadata.known_ids()
-        self._stock_taken = True
-        for id in found:
-            if id not in known and id not in self.manager.known_ids():
-                await self.files.open(id).unlink()
 
     def _database_opened(self, fresh: bool) -> None:
         if fresh:
             self.manager.save_all()
-        if not self._stock_taken:
-            Deferred.fromCoroutine(self._take_stock()).addErrback(self._no_stock)
+            self.space.retain(self.manager.known_ids())
+        if fresh or not self._stock_taken:
+            stock = take_stock(self.metadata, self.files, self.space, self.manager)
+            Deferred.fromCoroutine(stock).addCallbacks(self._stocked, self._no_stock)
+
+    def _stocked(self, _: None) -> None:
+        self._stock_taken = True
 
     def _no_stock(self, failure: Failure) -> None:
         """It is tried again when the database is opened again."""
+        self.space.begin()
         if not failure.check(MetadataUnavailable, OSError):
             self._log.failure("taking stock of the cache failed", failure)
 
     async def _stop(self) -> None:
         self.manager.stop()
+        if self._patience is not None and self._patience.active():
+            self._patience.cancel()
         await self.metadata.stop()
         await self._pool.closeCachedConnections()
         self._database.stop()

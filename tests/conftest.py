@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,19 +15,6 @@ reactor: Any = installed
 
 QUIET_SECONDS = 5.0
 """How long a thread or a socket that is on its way out may take."""
-
-
-KNOWN_FAILURES = Path(__file__).with_name("known_failures.txt")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of C{known_failures.txt}: they run, and may fail."""
-    lines = [line for line in KNOWN_FAILURES.read_text("utf-8").splitlines() if line and not line.startswith("#")]
-    known = dict(line.split(": ", 1) for line in lines)
-    for item in items:
-        reason = known.get(item.nodeid.partition("[")[0])
-        if reason is not None:
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
 
 
 def _selectables() -> set[object]:

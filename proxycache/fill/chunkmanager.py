@@ -23,6 +23,7 @@ from proxycache.interfaces import (
     IOriginResponse,
     OriginRequest,
     Priority,
+    StoredFile,
 )
 from proxycache.log import make_logger
 from proxycache.policy.answers import BodyExtent, body_extent
@@ -31,6 +32,7 @@ from proxycache.policy.chunking import Chunking
 from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.eviction import ChunkName
 from proxycache.policy.fields import Fields
+from proxycache.policy.intervals import Intervals
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.readahead import FIRST_WINDOW, NEAR
 from proxycache.policy.retrying import RETRYABLE_STATUSES
@@ -497,11 +499,19 @@ class ChunkManager:
         self._around.metadata.forget_chunks(id, [chunk])
         return self._files.open(id).punch(chunk * size, (chunk + 1) * size)
 
-    def take_stock(self, uses: Sequence[ChunkUse]) -> None:
-        """Learn the chunk sizes of entries that were begun under another configuration."""
+    def learn_chunk_sizes(self, uses: Sequence[ChunkUse]) -> None:
+        """Those of entries that were begun under another configuration."""
         for use in uses:
             if use.chunk_size != self._chunk_size:
                 self._other_chunk_sizes[use.id] = use.chunk_size
+
+    async def reclaim(self, file: StoredFile, recorded: Intervals) -> None:
+        """Give back what a file holds beside C{recorded} and what of its generation is in memory."""
+        generation = self._by_id.get(file.id)
+        if generation is not None:
+            generation.contents.add_to(recorded)
+        for start, stop in list(recorded.gaps(0, file.size)):
+            await self._files.open(file.id).punch(start, stop)
 
     def save_all(self) -> None:
         """Record everything in memory again: the database was made anew."""

@@ -11,6 +11,7 @@ from proxycache.errors import CacheWriteFailed
 from proxycache.interfaces import ChunkSpan, ICacheFile
 from proxycache.log import make_logger
 from proxycache.policy.chunking import Chunking
+from proxycache.policy.intervals import Intervals
 from proxycache.policy.readahead import MAX_WINDOW
 
 from .chunkbuffer import BufferState, ChunkBuffer
@@ -96,6 +97,11 @@ class Contents:
     def holds(self, index: int) -> bool:
         """Whether a chunk is in memory."""
         return index in self._buffers
+
+    def add_to(self, spans: Intervals) -> None:
+        """Add where chunks lie that are on disk, or may be on their way there."""
+        for index in (*self.present, *self._buffers):
+            spans.add(self.chunking.start(index), self.chunking.stop(index, self.length))
 
     # Reading
 
@@ -205,6 +211,8 @@ class Contents:
             self._around.space.look()
             self._around.space.make_room(MAX_WRITING * self.chunking.size)
             self._store(index, buffer, again=False)
+            if buffer.state is BufferState.UNSTORED:
+                self._settled()
             return
         self._around.accounts.write_failures += 1
         if self._storage_off_until < self._around.clock.seconds():

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from proxycache.errors import CacheReadFailed, FillPreempted, InvalidAnswer, ObjectChanged, OriginStatus
 from proxycache.interfaces import ICacheFile, IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
-from proxycache.policy.answers import BodyExtent, body_extent, check_version
+from proxycache.policy.answers import BodyExtent, body_extent, check_version, end_told
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.entry import Representation
@@ -280,7 +280,7 @@ class Generation:
             elif self._again is None:
                 stop = self._run_stop(position, reader.ahead())
                 self._start_run(position, stop, reader.priority, self._request_for(reader))
-        if not self.joinable or self._again is not None:
+        if not self.joinable or self._again is not None or self.length is None:
             return
         limit = reader.ahead()
         covered = self.reach(position, limit, coming=True)
@@ -357,7 +357,11 @@ class Generation:
         @raise InvalidAnswer: neither is certain.
         """
         if response.status == 416:
-            raise ObjectChanged("the object is shorter than it was")
+            if self.length is not None:
+                raise ObjectChanged("the object is shorter than it was")
+            extent = end_told(response.fields, run.start)
+            self._know_length(run.start)
+            return extent
         if response.status not in (200, 206):
             raise OriginStatus(response.status)
         asked = run.asked

@@ -92,7 +92,7 @@ class Run:
         self.position = extent.start
         if extent.stop is not None:
             self.stop = extent.stop if self.stop is None else min(self.stop, extent.stop)
-        if self.stop is not None and self.position >= self.stop and extent.stop != self.stop:
+        if self.stop is not None and self.position >= self.stop:
             self._finish(None)
             return
         response.deliver(self)

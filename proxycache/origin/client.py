@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
-from twisted.web.client import HTTPConnectionPool
+from twisted.web.client import HTTPConnectionPool, ResponseNeverReceived
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
@@ -33,9 +33,6 @@ MAX_REDIRECT_BODY = 64 * 1024
 
 REDIRECT_BODY_SECONDS = 0.5
 """How long a redirect's body is waited for."""
-
-MAX_DEAD_CONNECTIONS = 64
-"""Kept connections that may turn out to be dead, one after the other, before that counts as a failure."""
 
 MAX_HEADER_BYTES = 256 * 1024
 """A larger header section is refused."""
@@ -103,6 +100,7 @@ class OriginClient:
     ) -> None:
         self._reactor = reactor
         self._agent = TargetAgent(reactor, connectTimeout=timeouts.connect, pool=pool)
+        self._fresh_agent = TargetAgent(reactor, connectTimeout=timeouts.connect)
         self._slots = slots
         self._timeouts = timeouts
         self._accounts = accounts
@@ -131,13 +129,14 @@ class OriginClient:
                 self._slots.urge(wish.queued, priority)
 
     async def _fetch(self, request: OriginRequest, wish: _Wish) -> IOriginResponse:
-        failures = dead = 0
+        failures = 0
+        fresh = False
         while True:
             failures += 1
             error: OriginError | None = None
             response: OriginResponse | None = None
             try:
-                response = await self._attempt(request, wish)
+                response = await self._attempt(request, wish, fresh)
             except (OriginUnreachable, OriginTimeout) as failed:
                 error = failed
                 self._accounts.origin_failures[type(failed).__name__] += 1
@@ -147,9 +146,9 @@ class OriginClient:
                 return response
             wanted = None if response is None else retry_after(response.fields, self._now())
             delay = retry_delay(failures, wanted) if failures < request.attempts else None
-            if isinstance(error, OriginUnreachable) and error.kept and dead < MAX_DEAD_CONNECTIONS:
+            if isinstance(error, OriginUnreachable) and error.kept:
                 # The connection was one we kept, and may have died long ago: that says nothing of the origin.
-                dead += 1
+                fresh = True
                 failures -= 1
                 continue
             if response is not None:
@@ -170,11 +169,12 @@ class OriginClient:
             )
             await deferLater(self._reactor, delay)
 
-    async def _attempt(self, request: OriginRequest, wish: _Wish) -> OriginResponse:
+    async def _attempt(self, request: OriginRequest, wish: _Wish, fresh: bool) -> OriginResponse:
+        """@param fresh: on a new connection."""
         claim = _Claim()
         slot = await self._slot(request.origin.name, wish, claim)
         try:
-            response = await self._follow(request, claim)
+            response = await self._follow(request, claim, self._fresh_agent if fresh else self._agent)
             if sum(len(name) + len(value) for name, value in response.fields) > MAX_HEADER_BYTES:
                 response.abort()
                 raise OriginUnreachable("the origin's header section is too large")
@@ -199,11 +199,11 @@ class OriginClient:
         finally:
             wish.queued = None
 
-    async def _follow(self, request: OriginRequest, claim: _Claim) -> OriginResponse:
+    async def _follow(self, request: OriginRequest, claim: _Claim, agent: TargetAgent) -> OriginResponse:
         """Follow redirects. A target that has expired is resolved anew, once, from the source URL."""
         url, resolved_anew, hops = request.url, False, 0
         while True:
-            response = await self._send(evolve(request, url=url), request.url, claim)
+            response = await self._send(evolve(request, url=url), request.url, claim, agent)
             if response.status in EXPIRED_STATUSES and hops and not resolved_anew:
                 response.abort()
                 url, resolved_anew, hops = request.url, True, 0
@@ -221,7 +221,7 @@ class OriginClient:
             await draining.addTimeout(REDIRECT_BODY_SECONDS, self._reactor, onTimeoutCancel=lambda *_: None)
             url = goal
 
-    async def _send(self, request: OriginRequest, source: bytes, claim: _Claim) -> OriginResponse:
+    async def _send(self, request: OriginRequest, source: bytes, claim: _Claim, agent: TargetAgent) -> OriginResponse:
         fields = request.fields
         if same_host(request.url, request.origin.url):
             fields = fields.updated(request.origin.headers)
@@ -244,7 +244,7 @@ class OriginClient:
             if deadline.active():
                 deadline.reset(timeout + self._timeouts.connect if begun else timeout)
 
-        exact = ExactAgent(self._agent, request.url, connecting)
+        exact = ExactAgent(agent, request.url, connecting)
         deadline = self._reactor.callLater(timeout, give_up)
         request_time = self._now()
         self._accounts.origin_requests += 1
@@ -268,7 +268,7 @@ class OriginClient:
                 raise OriginTimeout(f"no answer from the origin in {timeout:g} s") from error
             if isinstance(error, CancelledError):
                 raise
-            raise OriginUnreachable(_reason(error), kept) from error
+            raise OriginUnreachable(_reason(error), kept and isinstance(error, ResponseNeverReceived)) from error
         finally:
             if deadline.active():
                 deadline.cancel()
@@ -278,7 +278,7 @@ class OriginClient:
             exact.fields,
             self._reactor,
             self._timeouts.idle,
-            self._agent.torn,
+            agent.torn,
             self._accounts,
             request_time,
             self._now(),

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from proxycache.errors import InvalidAnswer, MalformedField, ObjectChanged
 
-from .byterange import ContentRange, RangeSpec, parse_content_range
+from .byterange import ContentRange, RangeSpec, Unsatisfied, parse_content_range
 from .entry import Representation
 from .fields import Fields
 from .validators import parse_etag, strong_validator
@@ -68,6 +68,20 @@ def body_extent(status: int, fields: Fields, asked: RangeSpec | None, body_lengt
     return BodyExtent(part.start, part.stop, part.length)
 
 
+def end_told(fields: Fields, start: int) -> BodyExtent:
+    """What a 416 to a request from C{start} on, of a version whose length is not known, tells: it ends right there.
+
+    @raise ObjectChanged: it ends earlier, or the answer does not say where.
+    """
+    try:
+        told = parse_content_range(fields.first(b"content-range") or b"")
+    except MalformedField:
+        told = None
+    if isinstance(told, Unsatisfied) and told.length == start:
+        return BodyExtent(start, start, start)
+    raise ObjectChanged("the object is shorter than it was")
+
+
 def check_version(known: Representation, status: int, fields: Fields, extent: BodyExtent, response_time: float) -> None:
     """Check that a 200 or 206 carries bytes of the version we C{know}.
 
@@ -87,11 +101,12 @@ def check_version(known: Representation, status: int, fields: Fields, extent: Bo
             raise ObjectChanged("the object changed at the origin")
         if not same:
             raise InvalidAnswer("a part without the validator of the rest")
-        if extent.length is None:
+        if extent.length is None and status == 206:
             raise InvalidAnswer("a part that does not tell the complete length")
     else:
         tags = (parse_etag(known.fields.first(b"etag")), parse_etag(fields.first(b"etag")))
         if None not in tags and tags[0] != tags[1]:
             raise ObjectChanged("the object changed at the origin")
-    if known.length is not None and extent.length != known.length:
+    untold = extent.length is None and known.validator is not None
+    if known.length is not None and extent.length != known.length and not untold:
         raise ObjectChanged(f"{extent.length} bytes instead of {known.length}")

@@ -160,7 +160,7 @@ _DATE_FORMS = tuple(
 def parse_date(value: bytes | None, now: float) -> int | None:
     """An HTTP-date (RFC 9110, section 5.6.7) as seconds since the epoch, or None where it is none.
 
-    @param now: seconds since the epoch; a year of two digits more than 50 years ahead is past.
+    @param now: seconds since the epoch; a moment more than 50 years ahead, in a year of two digits, is past.
     """
     if value is None:
         return None
@@ -170,24 +170,31 @@ def parse_date(value: bytes | None, now: float) -> int | None:
             continue
         if match["month"] not in _MONTHS:
             return None
-        year = int(match["year"])
-        if len(match["year"]) == 2:
-            this_year = datetime.datetime.fromtimestamp(now, datetime.UTC).year
-            year += this_year - this_year % 100
-            if year > this_year + 50:
-                year -= 100
-        second = min(int(match["s"]), 59)
         try:
-            moment = datetime.datetime(
-                year,
-                _MONTHS.index(match["month"]) + 1,
-                int(match["day"]),
-                int(match["h"]),
-                int(match["m"]),
-                second,
-                tzinfo=datetime.UTC,
-            )
+            return int(_moment(match, now).timestamp())
         except ValueError:
             return None
-        return int(moment.timestamp())
     return None
+
+
+def _moment(match: re.Match[bytes], now: float) -> datetime.datetime:
+    """The moment that a match of one of the three forms names; raises C{ValueError} where there is no such one."""
+    year = int(match["year"])
+    two_digits = len(match["year"]) == 2
+    today = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    if two_digits:
+        year += today.year - today.year % 100
+    second = int(match["s"])
+    moment = datetime.datetime(
+        year,
+        _MONTHS.index(match["month"]) + 1,
+        int(match["day"]),
+        int(match["h"]),
+        int(match["m"]),
+        # A leap second (section 5.6.7 gives the seconds as 00 to 60) has no number of its own here.
+        59 if second == 60 else second,
+        tzinfo=datetime.UTC,
+    )
+    if two_digits and (moment.year - 50, *moment.timetuple()[1:6]) > today.timetuple()[:6]:
+        moment = moment.replace(year=year - 100)
+    return moment

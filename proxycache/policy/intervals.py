@@ -70,6 +70,16 @@ class Intervals:
         index = bisect_left(self._starts, position)
         return self._starts[index] if index < len(self._starts) else None
 
+    def gaps(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """What of C{[start, stop)} is not in the set, in order."""
+        while start < stop:
+            start = self.reach(start)
+            following = self.next_start(start)
+            end = stop if following is None else min(stop, following)
+            if start < end:
+                yield start, end
+            start = end
+
     def covers(self, start: int, stop: int) -> bool:
         """Whether all of C{[start, stop)} is in the set."""
         return start >= stop or self.reach(start) >= stop

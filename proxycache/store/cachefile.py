@@ -12,15 +12,15 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import xxhash
-from attrs import frozen
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from proxycache.errors import CacheReadFailed, CacheWriteFailed, DamagedChunk
-from proxycache.interfaces import ChunkSpan, ICacheFile, ICacheFiles
+from proxycache.interfaces import ChunkSpan, ICacheFile, ICacheFiles, StoredFile
 
 from .disk import Disk
 
@@ -34,22 +34,6 @@ _libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c
 def checksum(data: bytes | bytearray | memoryview) -> int:
     """The checksum of a chunk: xxh3_64, unsigned."""
     return xxhash.xxh3_64_intdigest(data)
-
-
-@frozen
-class _Stamp:
-    """What tells that somebody touched a file. C{ctime} cannot be set back."""
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @classmethod
-    def of(cls, path: Path) -> _Stamp:
-        found = os.stat(path)
-        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 class _Descriptor:
@@ -70,7 +54,7 @@ class _Descriptor:
 class CacheFile:
     """See L{ICacheFile}.
 
-    @param now_ns: wall clock in nanoseconds since the epoch, to be compared with C{mtime}.
+    @param now_ns: wall clock in nanoseconds since the epoch, for the name of what is in the way.
     """
 
     def __init__(self, path: Path, disk: Disk, now_ns: Callable[[], int]) -> None:
@@ -78,21 +62,20 @@ class CacheFile:
         self._disk = disk
         self._now_ns = now_ns
         self._descriptor: _Descriptor | None = None
-        self._writing = 0
         self._removed = False
         self._changes = DeferredLock()
 
     def read(self, span: ChunkSpan, start: int, stop: int) -> bytes | Deferred[bytes]:
         """See L{ICacheFile.read}."""
         try:
-            stamp = _Stamp.of(self._path)
-            descriptor = self._open(stamp.inode)
+            found = os.stat(self._path)
+            descriptor = self._open(found.st_ino)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             raise CacheReadFailed(span.chunk, str(error), lost_from=0) from error
         except OSError as error:
             raise CacheReadFailed(span.chunk, str(error), transient=error.errno != errno.EIO) from error
-        if stamp.size < span.stop:
-            raise DamagedChunk(span.chunk, f"file ends at {stamp.size}", lost_from=stamp.size)
+        if found.st_size < span.stop:
+            raise DamagedChunk(span.chunk, f"file ends at {found.st_size}", lost_from=found.st_size)
         whole = _read_now(descriptor, span.start, span.stop)
         if whole is not None:
             return self._vouched(span, whole, start, stop)
@@ -138,10 +121,7 @@ class CacheFile:
                 done += os.pwrite(descriptor.number, view[done:], start + done)
             return checksum(view)
 
-        self._writing += 1
-
         def over(result: object) -> object:
-            self._writing -= 1
             if isinstance(result, Failure) and result.check(OSError):
                 full = getattr(result.value, "errno", None) in _FULL
                 return Failure(CacheWriteFailed(result.getErrorMessage(), full))
@@ -220,10 +200,14 @@ class CacheFiles:
         self._directory = directory
         self._disk = disk
         self._now_ns = now_ns
+        self._opened: WeakValueDictionary[str, CacheFile] = WeakValueDictionary()
 
     def open(self, id: str) -> CacheFile:
         """See L{ICacheFiles.open}."""
-        return CacheFile(self._directory / id[:2] / id, self._disk, self._now_ns)
+        file = self._opened.get(id)
+        if file is None:
+            file = self._opened[id] = CacheFile(self._directory / id[:2] / id, self._disk, self._now_ns)
+        return file
 
     def usable(self) -> Deferred[str | None]:
         """See L{ICacheFiles.usable}."""
@@ -249,18 +233,25 @@ class CacheFiles:
 
         return self._disk.run(work, "looking at the disk")
 
-    def list_ids(self) -> Deferred[list[str]]:
-        """See L{ICacheFiles.list_ids}."""
+    def list_files(self) -> Deferred[list[StoredFile]]:
+        """See L{ICacheFiles.list_files}."""
 
-        def work() -> list[str]:
-            return [
-                path.name
-                for path in self._directory.glob("[0-9a-f][0-9a-f]/*")
-                if path.name.startswith(path.parent.name) and len(path.name) == ID_DIGITS
-            ]
+        def work() -> list[StoredFile]:
+            files = []
+            for path in self._directory.glob("[0-9a-f][0-9a-f]/*"):
+                if path.name.startswith(path.parent.name) and len(path.name) == ID_DIGITS:
+                    try:
+                        found = path.stat()
+                    except FileNotFoundError:
+                        continue
+                    files.append(StoredFile(path.name, found.st_size, found.st_blocks * _STAT_BLOCK))
+            return files
 
         return self._disk.run(work, "listing the cache files", patient=True)
 
+
+_STAT_BLOCK = 512
+"""Unit of C{st_blocks}."""
 
 ID_DIGITS = 32
 """A generation's id is a UUID in hexadecimal digits; nothing else in the directory is ours to remove."""

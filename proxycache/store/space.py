@@ -6,7 +6,7 @@ it is needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from attrs import frozen
 from twisted.internet.defer import Deferred, succeed
@@ -58,6 +58,7 @@ class Space:
         self._reserved = 0
         self._leaving = 0
         self._waiting: list[tuple[int, Deferred[bool]]] = []
+        self._early: list[tuple[int, Deferred[bool]]] | None = []
         self._free_limit: int | None = None
         self._looked = float("-inf")
         self._looking = False
@@ -90,6 +91,19 @@ class Space:
             self._order.admit((use.id, use.chunk), use.size)
         for name, size in newer.items():
             self._order.admit(name, size)
+        self.begin()
+
+    def retain(self, ids: Collection[str]) -> None:
+        """The chunks of all other generations are gone."""
+        for name, _ in self._order.items():
+            if name[0] not in ids:
+                self._order.remove(name)
+
+    def begin(self) -> None:
+        """Room may be had from now on: what was on the disk before is known, or never will be. Idempotent."""
+        early, self._early = self._early, None
+        for size, granted in early or ():
+            self.reserve(size).chainDeferred(granted)
 
     def look(self) -> Deferred[None]:
         """Look at the file system. Never fails."""
@@ -99,7 +113,8 @@ class Space:
         def found(space: tuple[int, int]) -> None:
             total, free = space
             keep = max(self._limits.min_free, int(total * self._limits.min_free_fraction))
-            self._free_limit = max(0, self._order.total + free - keep)
+            # What is on its way off the disk is not free yet, and will be.
+            self._free_limit = max(0, self._order.total + self._leaving + free - keep)
 
         def over(result: object) -> None:
             self._looking = False
@@ -107,11 +122,15 @@ class Space:
         return self._files.space().addCallbacks(found, lambda _: None).addBoth(over)
 
     def reserve(self, size: int) -> Deferred[bool]:
-        """Make room for C{size} more bytes, to be admitted or released.
+        """Make room for C{size} more bytes, to be admitted or released. Waits for L{begin}.
 
         @return: fires with True when the bytes of what had to go are given back; with False where all that could go
             is in use.
         """
+        if self._early is not None:
+            early: Deferred[bool] = Deferred()
+            self._early.append((size, early))
+            return early
         if not self._looking and self._clock.seconds() - self._looked >= LOOK_SECONDS:
             self.look()
         self.make_room(size)

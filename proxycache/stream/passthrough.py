@@ -19,7 +19,7 @@ from proxycache.errors import (
     UnframedEnd,
 )
 from proxycache.interfaces import IBodyReceiver, IOrigin, IOriginResponse, OriginRequest, Priority
-from proxycache.policy.answers import BodyExtent, body_extent
+from proxycache.policy.answers import BodyExtent, body_extent, end_told
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.retrying import MAX_ATTEMPTS
 from proxycache.policy.validators import Validator, strong_validator
@@ -205,7 +205,9 @@ class PassthroughProducer:
     def _check(self, response: IOriginResponse, asked: RangeSpec | None) -> BodyExtent:
         """Only the very version that was begun is ever spliced in."""
         if response.status == 416:
-            raise ObjectChanged("the object is shorter than it was")
+            if self._stop is not None:
+                raise ObjectChanged("the object is shorter than it was")
+            return end_told(response.fields, self.cursor)
         if response.status not in (200, 206):
             raise OriginStatus(response.status)
         extent = body_extent(response.status, response.fields, asked, response.body_length)

@@ -104,6 +104,11 @@ class StrictChannel(HTTPChannel):
             return b"Transfer-Encoding in HTTP/1.0"
         return None
 
+    def _send100Continue(self) -> None:
+        """Not to a request whose body was refused already."""
+        if not self._refused:
+            super()._send100Continue()
+
     def _respondToBadRequestAndDisconnect(self) -> None:
         too_large = self._receivedHeaderSize > self.totalHeadersSize or self._receivedHeaderCount > self.maxHeaders
         if too_large:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxycache.errors import InvalidAnswer, ObjectChanged
-from proxycache.policy.answers import MAX_LENGTH, BodyExtent, body_extent, check_version
+from proxycache.policy.answers import MAX_LENGTH, BodyExtent, body_extent, check_version, end_told
 from proxycache.policy.byterange import ByteRange, RangeSpec, format_content_range, resolve
 from proxycache.policy.entry import Representation
 from proxycache.policy.fields import Fields, Line
@@ -126,6 +126,7 @@ WHOLE, PART = BodyExtent(0, 100, 100), BodyExtent(10, 20, 100)
         (BARE, 206, [], PART),
         (BARE, 206, [(b"ETag", b'"a"')], PART),
         (WEAK, 206, [(b"ETag", b'W/"a"')], PART),
+        (TAGGED, 200, [(b"ETag", b'"a"')], BodyExtent(0, None, None)),
     ],
 )
 def test_the_same_version(known: Representation, status: int, lines: list[Line], extent: BodyExtent) -> None:
@@ -146,6 +147,7 @@ def test_the_same_version(known: Representation, status: int, lines: list[Line],
         (DATED, 206, [(b"Last-Modified", DATE), (b"Date", DATE)], PART, ObjectChanged),
         (DATED, 206, [], PART, InvalidAnswer),
         (BARE, 206, [], BodyExtent(10, 20, 101), ObjectChanged),
+        (BARE, 200, [], BodyExtent(0, None, None), ObjectChanged),
         (WEAK, 206, [(b"ETag", b'W/"b"')], PART, ObjectChanged),
         (WEAK, 206, [(b"ETag", b'"a"')], PART, ObjectChanged),
     ],
@@ -155,3 +157,13 @@ def test_another_version_or_no_certainty(
 ) -> None:
     with pytest.raises(error):
         check_version(known, status, Fields(lines), extent, NOW)
+
+
+def test_a_416_may_tell_where_the_object_ends() -> None:
+    assert end_told(Fields([(b"Content-Range", b"bytes */100")]), 100) == BodyExtent(100, 100, 100)
+
+
+@pytest.mark.parametrize("value", [None, b"bytes */99", b"bytes */101", b"bytes */*", b"bytes 0-99/100", b"100"])
+def test_a_416_that_does_not_tell(value: bytes | None) -> None:
+    with pytest.raises(ObjectChanged):
+        end_told(Fields([] if value is None else [(b"Content-Range", value)]), 100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from proxycache.interfaces import ICacheFile, ICacheFiles
+from proxycache.interfaces import ICacheFile, ICacheFiles, StoredFile
 
 
 @implementer(ICacheFiles)
@@ -28,5 +28,5 @@ class FileSystem:
     def usable(self) -> Deferred[str | None]:
         return succeed(None)
 
-    def list_ids(self) -> Deferred[list[str]]:
+    def list_files(self) -> Deferred[list[StoredFile]]:
         return succeed([])

@@ -43,5 +43,8 @@ class MemoryStore:
     def chunk_uses(self) -> Deferred[list[ChunkUse]]:
         return succeed([])
 
+    def known_ids(self) -> Deferred[set[str]]:
+        return succeed(set(self.saved))
+
     def state(self) -> str | None:
         return None

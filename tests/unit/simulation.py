@@ -140,6 +140,7 @@ class World:
             self._in_use,
             self._evict,
         )
+        self.space.begin()
         surroundings = Surroundings(
             clock=self.clock,
             origin=self.origin,

@@ -220,7 +220,7 @@ async def test_the_directory(tmp_path: Path, disk: Disk) -> None:
     files = CacheFiles(tmp_path / "cache", disk, lambda: 0)
     assert await files.usable() is None
     assert list((tmp_path / "cache").iterdir()) == []
-    assert await files.list_ids() == []
+    assert await files.list_files() == []
     ids = ["ab" + "0" * 30, "ff" + "1" * 30]
     for id in ids:
         await files.open(id).write(0, b"x", 1)
@@ -229,7 +229,9 @@ async def test_the_directory(tmp_path: Path, disk: Disk) -> None:
         path = tmp_path / "cache" / foreign
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"not ours")
-    assert sorted(await files.list_ids()) == ids
+    found = await files.list_files()
+    assert sorted((file.id, file.size) for file in found) == [(id, 1) for id in ids]
+    assert all(0 <= file.allocated <= 64 * 1024 for file in found)
     total, free = await files.space()
     assert 0 < free <= total
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
@@ -238,7 +237,6 @@ def test_a_run_that_the_disk_held_up_goes_on_when_the_disk_does() -> None:
     world.check_quiet()
 
 
-@pytest.mark.xfail(strict=True, reason="fill/contents.py: given up for want of space, a chunk settles without a word")
 def test_a_run_that_the_disk_held_up_goes_on_without_the_disk() -> None:
     """ENOSPC: evict, retry once, then carry on without storage."""
     length = 300 * KIB

@@ -60,6 +60,9 @@ class LosingStore:
     def chunk_uses(self) -> Deferred[list[ChunkUse]]:
         return succeed([])
 
+    def known_ids(self) -> Deferred[set[str]]:
+        return succeed(set())
+
     def state(self) -> str | None:
         return "server closed the connection unexpectedly" if self.lost else None
 
@@ -77,6 +80,7 @@ async def test_served_from_the_origin_until_the_connection_is_back(tmp_path: Pat
     files = CacheFiles(tmp_path, disk, time.time_ns)
     origin_client = OriginClient(reactor, pool, Slots(8, 8), Timeouts(), accounts, time.time)
     space = Space(reactor, files, SpaceLimits(1 << 30), accounts, lambda name: False, lambda name: succeed(None))
+    space.begin()
     manager = ChunkManager(
         lambda manager: Surroundings(
             reactor, origin_client, store, space, accounts, 0.0, manager.unusable, manager.idle

@@ -20,7 +20,9 @@ class Room:
     @ivar leaving: what was evicted and is still on the disk, where that takes its time.
     """
 
-    def __init__(self, limits: SpaceLimits, total: int = 10**9, free: int = 10**9, slow: bool = False) -> None:
+    def __init__(
+        self, limits: SpaceLimits, total: int = 10**9, free: int = 10**9, slow: bool = False, begun: bool = True
+    ) -> None:
         self.clock = Clock()
         self.files = FileSystem(total, free)
         self.accounts = Accounts()
@@ -29,6 +31,8 @@ class Room:
         self.slow = slow
         self.leaving: list[Deferred[None]] = []
         self.space = Space(self.clock, self.files, limits, self.accounts, self.pinned.__contains__, self._evict)
+        if begun:
+            self.space.begin()
 
     def _evict(self, name: ChunkName) -> Deferred[None]:
         self.evicted.append(name)
@@ -190,6 +194,40 @@ def test_a_disk_that_shrinks_makes_chunks_go() -> None:
     room.space.look()
     room.space.make_room(0)
     assert room.evicted == names(0, 1, 2)
+
+
+def test_what_is_leaving_will_be_free() -> None:
+    """The disk still holds it when it is looked at; no more has to go for that."""
+    room = Room(SpaceLimits(1000, min_free=30), slow=True)
+    room.fill(10)
+    room.files.free = 10
+    room.space.look()
+    room.space.make_room(0)
+    assert room.evicted == names(0, 1)
+    room.space.look()
+    room.space.make_room(0)
+    assert room.evicted == names(0, 1)
+
+
+def test_nothing_is_written_before_it_is_known_what_is_there() -> None:
+    room = Room(SpaceLimits(100), begun=False)
+    first, second = room.space.reserve(30), room.space.reserve(30)
+    assert (first.called, second.called) == (False, False)
+    room.space.restore([ChunkUse("a", chunk, 10, 10) for chunk in range(10)])
+    assert answer(first)
+    assert answer(second)
+    assert room.evicted == names(*range(6))
+    room.space.begin()
+    assert room.evicted == names(*range(6))
+
+
+def test_others_may_be_gone() -> None:
+    room = Room(SpaceLimits(100))
+    room.write(0)
+    room.write(0, id="b")
+    room.space.retain({"b"})
+    assert room.space.used == 10
+    assert ("b", 0) in room.space
 
 
 def test_the_disk_is_looked_at_once_in_a_while() -> None:
