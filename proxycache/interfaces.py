@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.web.iweb import IBodyProducer
 from zope.interface import Attribute, Interface
 
 from proxycache.policy.byterange import RangeSpec
@@ -39,6 +40,8 @@ class OriginRequest:
     @ivar fields: request fields beside those the origin's configuration adds.
     @ivar asked: the range that C{fields} asks for, None for the whole.
     @ivar attempts: how often to try while nothing was received, at most L{MAX_ATTEMPTS}.
+    @ivar body: the request's own body; it can be sent once.
+    @ivar interim: called with status and fields of every interim response (RFC 9110, section 15.2).
     """
 
     origin: OriginPolicy
@@ -47,6 +50,8 @@ class OriginRequest:
     fields: Fields
     asked: RangeSpec | None = None
     attempts: int = MAX_ATTEMPTS
+    body: IBodyProducer | None = None
+    interim: Callable[[int, Fields], None] | None = None
 
 
 class IBodyReceiver(Interface):

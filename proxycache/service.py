@@ -15,7 +15,6 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
-from twisted.web.client import HTTPConnectionPool
 from twisted.web.server import Site
 
 from proxycache.accounts import Accounts
@@ -26,6 +25,7 @@ from proxycache.fill.stock import take_stock
 from proxycache.fill.surroundings import Surroundings
 from proxycache.log import make_logger
 from proxycache.origin.client import OriginClient, Timeouts
+from proxycache.origin.protocol import ExactPool
 from proxycache.origin.slots import Slots
 from proxycache.store.cachefile import CacheFiles
 from proxycache.store.database import Database
@@ -65,8 +65,7 @@ class CacheService(Service):
             reactor, cache.database_path(), self._database_disk, self.accounts, now, self._database_opened
         )
         self.metadata = MetadataStore(reactor, self._database, now)
-        self._pool = HTTPConnectionPool(reactor, persistent=True)
-        self._pool.retryAutomatically = False  # we count the attempts
+        self._pool = ExactPool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = fetch.connections_per_origin
         self.origin = OriginClient(
             reactor,

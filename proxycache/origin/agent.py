@@ -11,9 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
-from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
@@ -21,13 +19,14 @@ from zope.interface import implementer
 
 from proxycache.policy.fields import Fields
 
+from .protocol import InterimReceiver, OriginHeaders
+
 
 @implementer(IStreamClientEndpoint)
 class _AnnouncingEndpoint:
     """Tells when a new connection is begun and when it is there; a kept one is never asked for."""
 
-    def __init__(self, agent: TargetAgent, endpoint: IStreamClientEndpoint, connecting: Callable[[bool], None]) -> None:
-        self._agent = agent
+    def __init__(self, endpoint: IStreamClientEndpoint, connecting: Callable[[bool], None]) -> None:
         self._endpoint = endpoint
         self._connecting = connecting
 
@@ -36,60 +35,14 @@ class _AnnouncingEndpoint:
 
         def connected(protocol: IProtocol) -> IProtocol:
             self._connecting(False)
-            self._agent.watch(protocol)
             return protocol
 
         pending: Deferred[IProtocol] = self._endpoint.connect(factory)
         return pending.addCallback(connected)
 
 
-def _close_after_surplus(protocol: Any) -> None:
-    """Never keep a connection on which more came than was asked for: it would be taken for the next answer."""
-    finish, received = protocol._finishResponse, protocol.dataReceived
-
-    def finishing(rest: bytes) -> None:
-        if rest and protocol._currentRequest is not None:
-            protocol._currentRequest.persistent = False
-        finish(rest)
-
-    def receiving(data: bytes) -> None:
-        if protocol.state == "QUIESCENT":
-            protocol.transport.loseConnection()
-        else:
-            received(data)
-
-    protocol._finishResponse = finishing
-    protocol.dataReceived = receiving
-
-
 class TargetAgent(Agent):
-    """An L{Agent} whose request target is the URL's, byte for byte.
-
-    @ivar losing: why a connection is being lost, while it is.
-    """
-
-    losing: Failure | None = None
-
-    def watch(self, protocol: IProtocol) -> None:
-        """Remember why C{protocol} loses its connection for as long as the call lasts.
-
-        Twisted ends a body that only the connection delimits in the same way, closed or torn.
-        """
-        lost = protocol.connectionLost
-
-        def losing(reason: Failure) -> None:
-            self.losing = reason
-            try:
-                lost(reason)
-            finally:
-                self.losing = None
-
-        protocol.connectionLost = losing  # type: ignore[method-assign]
-        _close_after_surplus(protocol)
-
-    def torn(self) -> bool:
-        """Whether the connection that is being lost was not closed in good order."""
-        return self.losing is not None and not self.losing.check(ConnectionDone)
+    """An L{Agent} whose request target is the URL's, byte for byte."""
 
     def request_target(
         self,
@@ -99,7 +52,7 @@ class TargetAgent(Agent):
         body: IBodyProducer | None,
         connecting: Callable[[bool], None],
     ) -> Deferred[IResponse]:
-        """Like C{request}, without normalising the target.
+        """Like C{request}, without normalising the target. C{headers} have a Host.
 
         C{connecting} is called with True when a new connection is begun, with False once it is there.
         C{_requestWithEndpoint} is what Twisted's own ProxyAgent calls for the same purpose.
@@ -108,8 +61,9 @@ class TargetAgent(Agent):
         authority_and_rest = url.partition(b"://")[2]
         slash = authority_and_rest.find(b"/")
         target = authority_and_rest[slash:] if slash >= 0 else b"/"
-        endpoint = _AnnouncingEndpoint(self, self._getEndpoint(parsed), connecting)
+        endpoint = _AnnouncingEndpoint(self._getEndpoint(parsed), connecting)
         key = (parsed.scheme, parsed.host, parsed.port)
+        headers.setRawHeaders(b"host", [self._computeHostValue(*key)])
         answer: Deferred[IResponse] = self._requestWithEndpoint(key, endpoint, method, parsed, headers, body, target)
         return answer
 
@@ -118,14 +72,30 @@ class TargetAgent(Agent):
 class ExactAgent:
     """The agent beneath one treq request.
 
+    @param method: sent in place of treq's, which is all capitals.
+    @param url: sent in place of treq's, which is normalised.
+    @param interim: told of interim responses.
     @ivar fields: the response's fields as they came, once there is one.
+    @ivar torn: whether the connection that is being lost just now was not closed in good order.
+    @ivar abort_upload: ends the connection of a response that came before its request was sent whole.
     """
 
-    def __init__(self, agent: TargetAgent, url: bytes, connecting: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        agent: TargetAgent,
+        method: bytes,
+        url: bytes,
+        connecting: Callable[[bool], None],
+        interim: InterimReceiver | None,
+    ) -> None:
         self._agent = agent
+        self._method = method
         self._url = url
         self._connecting = connecting
+        self._interim = interim
         self.fields = Fields()
+        self.torn: Callable[[], bool] = bool
+        self.abort_upload: Callable[[], None] | None = None
 
     def request(
         self,
@@ -134,13 +104,16 @@ class ExactAgent:
         headers: Headers | None = None,
         bodyProducer: IBodyProducer | None = None,
     ) -> Deferred[IResponse]:
-        """Send the request to the exact URL in place of C{uri}, which treq has normalised."""
-        headers = Headers() if headers is None else headers.copy()
-        headers.setRawHeaders(b"accept-encoding", [b"identity"])
-        answer = self._agent.request_target(method, self._url, headers, bodyProducer, self._connecting)
+        """Send the request with the exact method and URL."""
+        exact = OriginHeaders(dict(() if headers is None else headers.getAllRawHeaders()))
+        exact.setRawHeaders(b"accept-encoding", [b"identity"])
+        exact.interim = self._interim
+        answer = self._agent.request_target(self._method, self._url, exact, bodyProducer, self._connecting)
         return answer.addCallback(self._keep_fields)
 
-    def _keep_fields(self, response: IResponse) -> IResponse:
-        self.fields = Fields((name, value) for name, values in response.headers.getAllRawHeaders() for value in values)
+    def _keep_fields(self, response: Any) -> Any:
+        self.fields = response.exact_fields
+        self.torn = response.torn
+        self.abort_upload = response.abort_upload
         response.headers.removeHeader(b"content-encoding")
         return response

@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
-from twisted.web.client import HTTPConnectionPool, ResponseNeverReceived
+from twisted.web.client import ResponseNeverReceived
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
@@ -25,8 +25,10 @@ from proxycache.policy.origins import MAX_REDIRECTS, REDIRECT_STATUSES, redirect
 from proxycache.policy.retrying import EXPIRED_STATUSES, RETRYABLE_STATUSES, retry_delay
 
 from .agent import ExactAgent, TargetAgent
+from .protocol import ExactPool
 from .response import OriginResponse
 from .slots import Slot, Slots
+from .upload import Upload
 
 MAX_REDIRECT_BODY = 64 * 1024
 """A redirect's body is read away up to here, in bytes; beyond, its connection is dropped."""
@@ -34,8 +36,8 @@ MAX_REDIRECT_BODY = 64 * 1024
 REDIRECT_BODY_SECONDS = 0.5
 """How long a redirect's body is waited for."""
 
-MAX_HEADER_BYTES = 256 * 1024
-"""A larger header section is refused."""
+SAFE_TO_REPEAT = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods whose request may be sent again when a kept connection turns out to be dead (RFC 9110, section 9.2.2)."""
 
 
 @frozen
@@ -92,7 +94,7 @@ class OriginClient:
     def __init__(
         self,
         reactor: Any,
-        pool: HTTPConnectionPool,
+        pool: ExactPool,
         slots: Slots,
         timeouts: Timeouts,
         accounts: Accounts,
@@ -100,7 +102,9 @@ class OriginClient:
     ) -> None:
         self._reactor = reactor
         self._agent = TargetAgent(reactor, connectTimeout=timeouts.connect, pool=pool)
-        self._fresh_agent = TargetAgent(reactor, connectTimeout=timeouts.connect)
+        self._fresh_agent = TargetAgent(
+            reactor, connectTimeout=timeouts.connect, pool=ExactPool(reactor, persistent=False)
+        )
         self._slots = slots
         self._timeouts = timeouts
         self._accounts = accounts
@@ -130,7 +134,7 @@ class OriginClient:
 
     async def _fetch(self, request: OriginRequest, wish: _Wish) -> IOriginResponse:
         failures = 0
-        fresh = False
+        fresh = request.method not in SAFE_TO_REPEAT or request.body is not None
         while True:
             failures += 1
             error: OriginError | None = None
@@ -175,9 +179,6 @@ class OriginClient:
         slot = await self._slot(request.origin.name, wish, claim)
         try:
             response = await self._follow(request, claim, self._fresh_agent if fresh else self._agent)
-            if sum(len(name) + len(value) for name, value in response.fields) > MAX_HEADER_BYTES:
-                response.abort()
-                raise OriginUnreachable("the origin's header section is too large")
         except BaseException:
             slot.release()
             raise
@@ -244,14 +245,16 @@ class OriginClient:
             if deadline.active():
                 deadline.reset(timeout + self._timeouts.connect if begun else timeout)
 
-        exact = ExactAgent(agent, request.url, connecting)
+        exact = ExactAgent(agent, request.method.encode("ascii"), request.url, connecting, request.interim)
         deadline = self._reactor.callLater(timeout, give_up)
+        body = None if request.body is None else Upload(request.body, deadline, timeout, self._timeouts.idle)
         request_time = self._now()
         self._accounts.origin_requests += 1
         pending = HTTPClient(exact).request(
             request.method,
             "http://treq.invalid/",
             headers=headers,
+            data=body,
             allow_redirects=False,
             unbuffered=True,
             reactor=self._reactor,
@@ -272,13 +275,14 @@ class OriginClient:
         finally:
             if deadline.active():
                 deadline.cancel()
+            if body is not None:
+                body.detach()
             claim.cancel = None
         return OriginResponse(
             response,
-            exact.fields,
+            exact,
             self._reactor,
             self._timeouts.idle,
-            agent.torn,
             self._accounts,
             request_time,
             self._now(),

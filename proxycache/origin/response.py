@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
@@ -16,8 +14,8 @@ from zope.interface import implementer
 from proxycache.accounts import Accounts
 from proxycache.errors import BodyBroken, FillPreempted, OriginTimeout, UnframedEnd
 from proxycache.interfaces import IBodyReceiver, IOriginResponse, Priority
-from proxycache.policy.fields import Fields
 
+from .agent import ExactAgent
 from .slots import Slot
 
 READ_AWAY = 16 * 1024
@@ -112,24 +110,24 @@ class OriginResponse:
     def __init__(
         self,
         response: IResponse,
-        fields: Fields,
+        exact: ExactAgent,
         clock: IReactorTime,
         idle_timeout: float,
-        torn: Callable[[], bool],
         accounts: Accounts,
         request_time: float,
         response_time: float,
     ) -> None:
         self.status: int = response.code
-        self.fields = fields
+        self.fields = exact.fields
         self.body_length: int | None = None if response.length is UNKNOWN_LENGTH else response.length
         self.request_time = request_time
         self.response_time = response_time
         self.clock = clock
         self.idle_timeout = idle_timeout
-        self.torn = torn
+        self.torn = exact.torn
         self.accounts = accounts
         self._response = response
+        self._abort_upload = exact.abort_upload
         self._slot: Slot | None = None
         self._body: _Body | None = None
         self._over = False
@@ -163,6 +161,8 @@ class OriginResponse:
         """Drop the body and the connection."""
         if self._over:
             return
+        if self._abort_upload is not None:
+            self._abort_upload()
         if self._body is not None:
             self._body.stop()
         elif self.body_length is not None and self.body_length <= READ_AWAY:

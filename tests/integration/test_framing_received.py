@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.rig import KIB, MIB, Rig, Thing, aborted, at_once, exact, refused, told
+from tests.integration.rig import KIB, MIB, Rig, Thing, aborted, at_once, refused, told
 from tests.integration.side_by_side import Running, Scenarios
 from tests.servers.faults import Framing
 from tests.servers.fetch import fetch, same

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.internet.task import Clock
-from twisted.web.client import HTTPConnectionPool, Response
+from twisted.web.client import Response
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementedBy
@@ -39,10 +39,11 @@ from proxycache.interfaces import (
     IOriginResponse,
     Priority,
 )
+from proxycache.origin.agent import ExactAgent
 from proxycache.origin.client import OriginClient, Timeouts
+from proxycache.origin.protocol import ExactPool
 from proxycache.origin.response import OriginResponse
 from proxycache.origin.slots import Slots
-from proxycache.policy.fields import Fields
 from proxycache.store.cachefile import CacheFiles
 from proxycache.store.disk import Disk
 from proxycache.stream.servestream import ServeStream
@@ -83,14 +84,14 @@ def a_stream() -> ServeStream:
 def a_response() -> OriginResponse:
     response = Response((b"HTTP", 1, 1), 200, b"OK", Headers(), None)
     assert verifyObject(IResponse, response)
-    return OriginResponse(response, Fields(), Clock(), 1.0, lambda: False, Accounts(), 0.0, 0.0)
+    agent: Any = None
+    exact = ExactAgent(agent, b"GET", b"http://origin.example/", lambda begun: None, None)
+    return OriginResponse(response, exact, Clock(), 1.0, Accounts(), 0.0, 0.0)
 
 
 @pytest.fixture
 def client() -> OriginClient:
-    return OriginClient(
-        reactor, HTTPConnectionPool(reactor, persistent=False), Slots(1, 1), Timeouts(), Accounts(), lambda: 0.0
-    )
+    return OriginClient(reactor, ExactPool(reactor, persistent=False), Slots(1, 1), Timeouts(), Accounts(), lambda: 0.0)
 
 
 def test_origin(client: OriginClient) -> None:

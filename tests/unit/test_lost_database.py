@@ -11,7 +11,6 @@ import pytest_twisted
 from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.threads import deferToThread
-from twisted.web.client import HTTPConnectionPool
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -21,6 +20,7 @@ from proxycache.fill.chunkmanager import ChunkManager
 from proxycache.fill.surroundings import Surroundings
 from proxycache.interfaces import ChunkUse, IMetadataStore
 from proxycache.origin.client import OriginClient, Timeouts
+from proxycache.origin.protocol import ExactPool
 from proxycache.origin.slots import Slots
 from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.origins import OriginPolicy
@@ -76,7 +76,7 @@ async def test_served_from_the_origin_until_the_connection_is_back(tmp_path: Pat
     accounts, store = Accounts(), LosingStore()
     disk = Disk(reactor, 2)
     disk.start()
-    pool = HTTPConnectionPool(reactor)
+    pool = ExactPool(reactor)
     files = CacheFiles(tmp_path, disk, time.time_ns)
     origin_client = OriginClient(reactor, pool, Slots(8, 8), Timeouts(), accounts, time.time)
     space = Space(reactor, files, SpaceLimits(1 << 30), accounts, lambda name: False, lambda name: succeed(None))
