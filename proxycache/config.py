@@ -176,6 +176,7 @@ class Origin(_Section):
     prefix: str = "/"
     url: str
     default_ttl: Lifetime | None = None
+    stale_if_error: Lifetime | None = None
     ignore_query: list[str] = []
     methods: list[str] = ["GET", "HEAD", "OPTIONS"]
     redirect_hosts: list[str] = []
@@ -226,6 +227,7 @@ class Origin(_Section):
             prefix=self.prefix.encode("ascii"),
             url=self.url.encode("ascii"),
             default_ttl=self.default_ttl,
+            stale_if_error=self.stale_if_error,
             ignore_query=frozenset(name.encode("utf-8") for name in self.ignore_query),
             methods=tuple(self.methods),
             redirect_hosts=frozenset(self.redirect_hosts),

@@ -203,6 +203,9 @@ class IMetadataStore(Interface):
     def forget_chunks(id: str, chunks: Sequence[int]) -> None:
         """Forget chunks. Batched; never fails."""
 
+    def remove_key(key: bytes) -> None:
+        """Forget all that is recorded under a key by now. Batched; never fails."""
+
     def remove(id: str) -> None:
         """Forget a generation and its chunks. Batched; never fails."""
 

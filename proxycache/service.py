@@ -33,9 +33,9 @@ from proxycache.store.disk import Disk
 from proxycache.store.metadata import MetadataStore
 from proxycache.store.space import Space, SpaceLimits
 from proxycache.web.admin import Admin, Checks
-from proxycache.web.deliver import Serving
 from proxycache.web.metrics import Metrics
 from proxycache.web.resource import object_site
+from proxycache.web.serving import Serving
 
 DISK_THREADS = 4
 """Threads for the disk alone: those of the reactor resolve names."""

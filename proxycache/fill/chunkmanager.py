@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from proxycache.errors import ObjectChanged
+from proxycache.errors import MetadataUnavailable, ObjectChanged
 from proxycache.interfaces import (
     ChunkUse,
     ICacheFiles,
@@ -89,12 +89,14 @@ class _Probe:
     """The request under way for a key.
 
     @ivar start: first byte it asked for; None for a suffix.
+    @ivar outdated: what it brings is not for later requests: an unsafe request came between.
     @ivar waiting: who waits for the answer, the one who asked first to begin with, each with its own fields.
     """
 
     key: bytes
     start: int | None
     head: bool
+    outdated: bool = False
     waiting: list[tuple[Fields, Deferred[Answer]]] = field(factory=list)
 
     def join(self, request: Fields) -> Deferred[Answer]:
@@ -177,6 +179,23 @@ class ChunkManager:
                 return generation
         return None
 
+    def has_variants(self, target: ObjectTarget) -> bool:
+        """Whether anything is stored for it, for whatever request; to be asked after L{lookup}."""
+        return bool(self._variants.get(target.key))
+
+    async def invalidate(self, target: ObjectTarget) -> None:
+        """What is stored for C{target} was made out of date: no later request gets it (RFC 9111, section 4.4)."""
+        for probe in self._probes.get(target.key, ()):
+            probe.outdated = True
+        try:
+            # So that the files go as well.
+            await self.lookup(target, Fields())
+        except MetadataUnavailable:
+            pass
+        self._around.metadata.remove_key(target.key)
+        for generation in list(self._variants.get(target.key, ())):
+            self.unusable(generation)
+
     def _use(self, generation: Generation, target: ObjectTarget) -> None:
         """Keep the freshest URL, and note the use."""
         now = self._now()
@@ -209,7 +228,7 @@ class ChunkManager:
         start = 0 if asked is None else asked.first
         for probe in self._probes.get(target.key, ()):
             near = start is not None and probe.start is not None and 0 <= start - probe.start <= NEAR
-            if (near or stale is not None) and (head or not probe.head):
+            if (near or stale is not None) and (head or not probe.head) and not probe.outdated:
                 return probe.join(request.fields)
         probe = _Probe(target.key, start, head)
         first = probe.join(request.fields)
@@ -268,6 +287,8 @@ class ChunkManager:
                 waiter.callback(Relayed(None, "vary"))
         if unclaimed and isinstance(result, Relayed) and result.response is not None:
             result.response.abort()
+        if probe.outdated and isinstance(result, Obtained):
+            self.unusable(result.generation)
 
     def _answered(
         self,

@@ -170,8 +170,9 @@ class Run:
             self.check_resume()
 
     def urge(self, priority: Priority) -> None:
-        """A client waits for its bytes, or none does any more."""
-        if priority != self.priority:
+        """A client waits for its bytes, or none does any more. All is the same once they are here."""
+        arrived = self._extent is not None and self._extent.stop is not None and self.position >= self._extent.stop
+        if priority != self.priority and not arrived:
             self.priority = priority
             if self._response is not None:
                 self._response.reprioritise(priority)

@@ -164,8 +164,9 @@ class ExactProtocol(HTTP11ClientProtocol):
             super().dataReceived(data)
 
     def _finishResponse_WAITING(self, rest: bytes) -> None:
-        if rest and self._currentRequest is not None:
-            # More came than was asked for: never keep such a connection.
+        # Never keep a connection on which more came than was asked for, nor one that was given up meanwhile, by whoever
+        # took the last bytes.
+        if (rest or cast(Any, self.transport).disconnecting) and self._currentRequest is not None:
             self._currentRequest.persistent = False
         super()._finishResponse_WAITING(rest)
 

@@ -134,6 +134,18 @@ def select(specs: Sequence[RangeSpec], length: int) -> tuple[ByteRange, ...]:
     return tuple(merged)
 
 
+def wanted(asked: RangeSpec | None, length: int | None) -> tuple[int, int | None]:
+    """The bytes, half-open, of an object of C{length} that a request for C{asked} (None: the whole) needs.
+
+    All of it where the length is not known.
+    """
+    if asked is None or length is None:
+        return 0, length
+    if asked.first is None:
+        return max(0, length - (asked.last or 0)), length
+    return min(asked.first, length), length if asked.last is None else min(length, asked.last + 1)
+
+
 def parse_content_range(value: bytes) -> ContentRange | Unsatisfied:
     """Parse a Content-Range (RFC 9110, section 14.4).
 

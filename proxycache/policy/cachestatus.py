@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import string
+from urllib.parse import quote_from_bytes
+
 from attrs import frozen
 
 NAME = b"proxycache"
 
 VIA = b"1.1 proxycache"
+
+
+def _quoted(value: bytes) -> bytes:
+    """A String of RFC 8941, section 3.3.3, which knows ASCII only; all else is percent-encoded."""
+    encoded = quote_from_bytes(value, safe=string.punctuation + " ").encode("ascii")
+    return b'"' + encoded.replace(b"\\", rb"\\").replace(b'"', rb"\"") + b'"'
 
 
 @frozen
@@ -15,6 +24,8 @@ class CacheStatus:
 
     @ivar fwd: why the request went to the origin, None for a hit.
     @ivar fwd_status: the origin's status, where it differs from the one sent.
+    @ivar ttl: seconds for which the response stays fresh; negative where it is stale.
+    @ivar key: the cache key.
     @ivar detail: a token for people.
     """
 
@@ -23,6 +34,8 @@ class CacheStatus:
     fwd_status: int | None = None
     stored: bool = False
     collapsed: bool = False
+    ttl: int | None = None
+    key: bytes | None = None
     detail: str | None = None
 
     def render(self) -> bytes:
@@ -38,6 +51,10 @@ class CacheStatus:
             parts.append(b"stored")
         if self.collapsed:
             parts.append(b"collapsed")
+        if self.ttl is not None:
+            parts.append(b"ttl=%d" % self.ttl)
+        if self.key is not None:
+            parts.append(b"key=" + _quoted(self.key))
         if self.detail is not None:
             parts.append(b"detail=" + self.detail.encode("ascii"))
         return b"; ".join(parts)

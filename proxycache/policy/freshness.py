@@ -23,7 +23,9 @@ class Reuse(Enum):
     STALE_WHILE_REVALIDATE = auto()
     """Serve it, and revalidate beside it."""
     REVALIDATE = auto()
-    """Ask the origin first."""
+    """Ask the origin first: it is stale, or may not be used unasked."""
+    REQUESTED = auto()
+    """Ask the origin first: the request wants that, though it could be used."""
 
 
 def targeted_directives(fields: Fields) -> dict[str, bytes | None]:
@@ -86,6 +88,11 @@ def current_age(representation: Representation, now: float) -> float:
     return max(apparent, corrected) + resident
 
 
+def remaining(representation: Representation, default_ttl: float | None, now: float) -> int:
+    """Seconds for which it stays fresh, negative where it is stale (RFC 9211, section 2.5)."""
+    return int(lifetime(representation, default_ttl) - current_age(representation, now))
+
+
 def may_be_stale(fields: Fields) -> bool:
     """Whether nothing forbids serving this stale (section 4.2.4)."""
     directives = response_directives(fields)
@@ -100,15 +107,18 @@ def reuse(representation: Representation, request: Fields, default_ttl: float | 
     asked = parse_directives(request.all(b"cache-control"))
     if not request.all(b"cache-control") and b"no-cache" in (request.joined(b"pragma") or b"").lower():
         asked["no-cache"] = None
-    # A no-cache that names fields is taken for one that names none: section 5.2.2.4 allows it.
-    if "no-cache" in asked or "no-cache" in stored:
-        return Reuse.REVALIDATE
     age = current_age(representation, now)
     fresh_for = lifetime(representation, default_ttl) - age
-    if "max-age" in asked and age > (parse_delta_seconds(asked["max-age"]) or 0):
+    # A no-cache that names fields is taken for one that names none: section 5.2.2.4 allows it.
+    if "no-cache" in stored:
         return Reuse.REVALIDATE
-    if "min-fresh" in asked and fresh_for < (parse_delta_seconds(asked["min-fresh"]) or 0):
-        return Reuse.REVALIDATE
+    unwanted = (
+        "no-cache" in asked
+        or ("max-age" in asked and age > (parse_delta_seconds(asked["max-age"]) or 0))
+        or ("min-fresh" in asked and fresh_for < (parse_delta_seconds(asked["min-fresh"]) or 0))
+    )
+    if unwanted:
+        return Reuse.REQUESTED if fresh_for > 0 else Reuse.REVALIDATE
     if fresh_for > 0:
         return Reuse.FRESH
     if not may_be_stale(fields):
@@ -130,10 +140,12 @@ def may_serve_on_error(
     now: float,
     *,
     disconnected: bool,
+    stale_if_error: float | None = None,
 ) -> bool:
     """Whether a stale response may stand in for an origin that failed (RFC 5861, section 4; RFC 9111, section 4.2.4).
 
     @param disconnected: the origin gave no answer at all, in place of one with a 5xx status.
+    @param stale_if_error: seconds that the origin's configuration allows.
     """
     if not may_be_stale(representation.fields):
         return False
@@ -142,6 +154,8 @@ def may_serve_on_error(
     if disconnected:
         return True
     overdue = current_age(representation, now) - lifetime(representation, default_ttl)
+    if stale_if_error is not None and overdue <= stale_if_error:
+        return True
     for directives in (
         response_directives(representation.fields),
         parse_directives(request.all(b"cache-control")),

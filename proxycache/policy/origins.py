@@ -30,6 +30,7 @@ class OriginPolicy:
     @ivar prefix: path prefix, beginning and ending with a slash, matched byte for byte.
     @ivar url: base URL, ending with a slash.
     @ivar default_ttl: seconds of freshness where the origin says nothing; None for none.
+    @ivar stale_if_error: seconds for which a stale response may stand in for an origin that fails; None: as that says.
     @ivar ignore_query: names of query parameters that are left out of the key.
     @ivar headers: fields added to every request to this origin's own host.
     """
@@ -38,6 +39,7 @@ class OriginPolicy:
     prefix: bytes
     url: bytes
     default_ttl: float | None = None
+    stale_if_error: float | None = None
     ignore_query: frozenset[bytes] = frozenset()
     methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
     redirect_hosts: frozenset[str] = frozenset()

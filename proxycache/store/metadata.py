@@ -138,6 +138,7 @@ class MetadataStore:
         self._now = now
         self._pending: list[Statement] = []
         self._removed: set[str] = set()
+        self._removed_keys: set[bytes] = set()
         self._timer: IDelayedCall | None = None
         self._flushing: Deferred[None] | None = None
         self._stopped = False
@@ -151,8 +152,6 @@ class MetadataStore:
         """All variants under C{key}, the most recently used first."""
 
         rotten: list[str] = []
-        # Their rows may still be there: removals are written in batches.
-        removed = frozenset(self._removed)
 
         def work(cursor: sqlite3.Cursor) -> Sequence[StoredRepresentation]:
             rows = cursor.execute(
@@ -160,8 +159,6 @@ class MetadataStore:
             ).fetchall()
             found = []
             for row in rows:
-                if row[0] in removed:
-                    continue
                 representation = _representation(row)
                 if representation is None:
                     rotten.append(str(row[0]))
@@ -171,11 +168,18 @@ class MetadataStore:
                 found.append(StoredRepresentation(representation, known))
             return found
 
+        # Rows of what was removed, also while we waited, may still be there: removals are written in batches.
+        removed = frozenset(self._removed)
+        removed_before = key in self._removed_keys
+
         def forget(found: Sequence[StoredRepresentation]) -> Sequence[StoredRepresentation]:
             for id in rotten:
                 self._log.warn("the record of {id} is damaged; forgotten", id=id)
                 self.remove(id)
-            return found
+            if removed_before or key in self._removed_keys:
+                return []
+            gone = removed | self._removed
+            return [stored for stored in found if stored.representation.id not in gone]
 
         return self._database.read(work).addCallback(forget)
 
@@ -218,6 +222,11 @@ class MetadataStore:
         self._removed.add(id)
         self._add("DELETE FROM entry WHERE id = ?", (id,))
 
+    def remove_key(self, key: bytes) -> None:
+        """Forget all that is recorded under a key by now."""
+        self._removed_keys.add(key)
+        self._add("DELETE FROM entry WHERE key = ?", (key,))
+
     def used(self, id: str, when: float) -> None:
         """Note a use."""
         self._add("UPDATE entry SET used_at = ? WHERE id = ?", (when, id))
@@ -244,6 +253,7 @@ class MetadataStore:
 
         def written(_: object) -> None:
             self._removed -= removed
+            self._removed_keys -= removed_keys
 
         def failed(failure: Failure) -> None:
             if failure.check(MetadataUnavailable):
@@ -252,7 +262,7 @@ class MetadataStore:
                 # One statement is poison; what is not recorded is fetched again.
                 self._log.failure("{count} records were dropped", failure=failure, count=len(batch))
 
-        removed = set(self._removed)
+        removed, removed_keys = set(self._removed), set(self._removed_keys)
         self._flushing = self._database.write(work)
         self._flushing.addCallbacks(written, failed).addBoth(self._flushed)
 

@@ -5,22 +5,31 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, ISSLTransport, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.web.http import RESPONSES, HTTPChannel
 from twisted.web.http import Request as HTTPRequest
+from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from proxycache.log import make_logger
 from proxycache.policy.cachestatus import VIA, CacheStatus
+from proxycache.policy.fields import Fields
+
+from .requestbody import RequestBody
 
 HEADER_TIMEOUT_SECONDS = 30.0
 """For a whole header section, from its first byte: a byte now and then does not prolong it."""
 
 MAX_BODY = 64 * 1024
-"""Bytes of a request's body that are read and dropped before the connection is."""
+"""Bytes of the body of a GET or HEAD that are read and dropped before the connection is."""
+
+LINGER_SECONDS = 2.0
+"""How long a connection that is closed with a request half read goes on reading, so that its answer arrives."""
+
+CONNECTION = (b"Transfer-Encoding", b"Connection")
 
 _HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*\Z")
 
@@ -35,10 +44,18 @@ _REASONS = {
 
 
 class StrictChannel(HTTPChannel):
-    """Refuses what smuggles or starves: folded lines, Host missing or twice, chunked on HTTP/1.0, slow headers."""
+    """Refuses what smuggles or starves: folded lines, Host missing or twice, chunked on HTTP/1.0, slow headers.
 
+    A request with a body, other than GET and HEAD, is handled as soon as its head is here.
+    """
+
+    requests: list[StrictRequest]
+    _command: bytes
+    _path: bytes
+    _networkProducer: IPushProducer
     _deadline: IDelayedCall | None = None
     _refused = False
+    _patience: float | None = None
 
     def dataReceived(self, data: bytes) -> None:
         """The deadline of a header section begins with its first byte."""
@@ -86,6 +103,72 @@ class StrictChannel(HTTPChannel):
             self.length = None
             return
         super().allHeadersReceived()
+        if not self._refused and self.requests[-1].body is not None:
+            self.requests[-1].begin(self._command, self._path, self._version)
+
+    def allContentReceived(self) -> None:
+        """The idle deadline is what it was, also where the body was held up."""
+        self._expect_more()
+        super().allContentReceived()
+
+    # The body of a request that is being handled
+
+    def hold(self) -> None:
+        """Read nothing for now; the client is not to blame."""
+        self._networkProducer.pauseProducing()
+        if self.timeOut:
+            self._patience = self.setTimeout(None)
+
+    def release(self) -> None:
+        """Read on."""
+        self._expect_more()
+        self._networkProducer.resumeProducing()
+
+    def _expect_more(self) -> None:
+        patience, self._patience = self._patience, None
+        if patience:
+            self.setTimeout(patience)
+
+    def resumeProducing(self) -> None:
+        """The client takes more of its answer; that is no leave to read more of its request."""
+        super().resumeProducing()
+        if self.requests and self.requests[0].holds:
+            self._networkProducer.pauseProducing()
+
+    def requestDone(self, request: StrictRequest) -> None:
+        """Answered. What is still to come of its body cannot be told from the next request."""
+        if request.body is not None and not request.body.complete:
+            self.persistent = False
+            self._refused = True
+            request.body.stopProducing()
+        super().requestDone(request)
+
+    def loseConnection(self) -> None:
+        """Closed with unread bytes, the client's kernel may drop our answer: read on for a while."""
+        transport: Any = self.transport
+        if not self._refused or not ITCPTransport.providedBy(transport) or ISSLTransport.providedBy(transport):
+            super().loseConnection()
+            return
+        cast(Any, self._networkProducer).unregisterProducer()
+        self._networkProducer.resumeProducing()
+        cast(Any, transport).loseWriteConnection()
+        self._cancel_deadline()
+        self._deadline = self.callLater(LINGER_SECONDS, self.abort)
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        """The lines of an answer as they are, in their order; of Twisted's own only those about the framing."""
+        request = self.requests[0]
+        if request.lines is None:
+            super().writeHeaders(version, code, reason, headers)
+            return
+        if request.body is not None and not request.body.complete:
+            headers.setRawHeaders(b"connection", [b"close"])
+        framing = [
+            (name, value) for name in (b"Content-Length", *CONNECTION) for value in headers.getRawHeaders(name, [])
+        ]
+        lines = [b"%s: %s\r\n" % line for line in (*request.lines, *framing)]
+        assert self.transport is not None
+        self.transport.writeSequence([b"%s %s %s\r\n" % (version, code, reason), *lines, b"\r\n"])
 
     def _problem(self) -> bytes | None:
         """What makes the head of a request unacceptable (RFC 9112, sections 3.2 and 6.1)."""
@@ -105,8 +188,8 @@ class StrictChannel(HTTPChannel):
         return None
 
     def _send100Continue(self) -> None:
-        """Not to a request whose body was refused already."""
-        if not self._refused:
+        """Not to a request whose body was refused already, nor to one that the origin has to give leave to."""
+        if not self._refused and self.requests[-1].body is None:
             super()._send100Continue()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
@@ -169,20 +252,69 @@ class _Discarded:
 
 
 class StrictRequest(Request):
-    """A request whose body is dropped as it comes."""
+    """A request whose body is streamed, or dropped as it comes.
+
+    @ivar body: where it is streamed.
+    @ivar lines: the header section of the answer, less what is about the framing.
+    """
 
     channel: StrictChannel
     content: _Discarded
     sitepath: list[bytes]
+    body: RequestBody | None = None
+    lines: Fields | None = None
 
     def gotLength(self, length: int | None) -> None:
-        """A body is read away up to L{MAX_BODY}: Twisted would keep it."""
+        """That of a GET or HEAD is read away up to L{MAX_BODY}: Twisted would keep it."""
         self.content = _Discarded()
-        if length is not None and length > MAX_BODY:
+        if length == 0:
+            return
+        if self.channel._command not in (b"GET", b"HEAD"):
+            self.body = RequestBody(length, self.channel.hold, self.channel.release)
+        elif length is not None and length > MAX_BODY:
             self.channel.refuse(413, b"a body is not accepted here")
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing of its body is to be read for now."""
+        return self.body is not None and self.body.held
+
+    def begin(self, method: bytes, target: bytes, version: bytes) -> None:
+        """Handle it while its body is still to come."""
+        self.method, self.uri, self.clientproto = method, target, version
+        self.path = target.partition(b"?")[0]
+        self.args = {}
+        self.process()
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """All of it is here."""
+        if self.body is not None:
+            self.body.ended()
+        else:
+            super().requestReceived(command, path, version)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The client is gone."""
+        super().connectionLost(reason)
+        if self.body is not None:
+            self.body.lost(reason)
+
+    def write_interim(self, status: int, fields: Fields) -> None:
+        """Pass an interim response on (RFC 9110, section 15.2); 100 only to a client that waits for it."""
+        expects = b"100-continue" in {value.lower() for value in self.requestHeaders.getRawHeaders(b"expect", [])}
+        late = self.startedWriting or self._disconnected or self.clientproto != b"HTTP/1.1"
+        transport = self.channel.transport
+        if late or transport is None or (status == 100 and not expects):
+            return
+        reason = RESPONSES.get(status, b"Interim")
+        lines = [b"%s: %s\r\n" % line for line in fields.end_to_end()]
+        transport.writeSequence([b"HTTP/1.1 %d %s\r\n" % (status, reason), *lines, b"\r\n"])
 
     def handleContentChunk(self, data: bytes) -> None:
         """The same for a body without a declared length."""
+        if self.body is not None:
+            self.body.arrived(data)
+            return
         super().handleContentChunk(data)
         if self.content.size > MAX_BODY:
             self.channel.refuse(413, b"a body is not accepted here")

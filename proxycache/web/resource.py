@@ -5,8 +5,9 @@ from __future__ import annotations
 from klein import Klein
 from twisted.web.resource import IResource
 
-from .deliver import Delivery, Serving
+from .deliver import Delivery
 from .protocol import ObjectSite, StrictRequest
+from .serving import Serving
 
 
 class Objects:

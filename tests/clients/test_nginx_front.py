@@ -39,7 +39,7 @@ def test_whole_and_range(front: Front, nginx: Nginx, tmp_path: Path) -> None:
 
 def test_cache_status_is_visible(front: Front, nginx: Nginx) -> None:
     front.put("nginx/status.bin", Pattern(MIB))
-    statuses = [fetch(nginx.url + "nginx/status.bin").field("Cache-Status") for _ in range(2)]
+    statuses = [fetch(nginx.url + "nginx/status.bin").cache_status for _ in range(2)]
     if front.proxy is not None:
         cold, hot = statuses
         assert cold is not None

@@ -97,7 +97,7 @@ class Rig:
 
 def cache_status(answer: Answer) -> str:
     """What the product says of an answer."""
-    return answer.field("Cache-Status") or ""
+    return answer.cache_status
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def wait_lines(rig: Rig, thing: Thing, count: int) -> list[Line]:
 def test_a_miss_and_a_hit(rig: Rig) -> None:
     film = rig.put(3 * MIB)
     film.get_whole()
-    until(lambda: film.get_part(0, 10).field("Cache-Status") == "proxycache; hit", 5, "a hit")
+    until(lambda: film.get_part(0, 10).cache_status == "proxycache; hit", 5, "a hit")
     first, *_, last = lines(rig, "/" + film.path)
     assert (first.method, first.status, first.total, first.passthrough) == ("GET", 200, film.length, 0)
     assert first.cache + first.fill == film.length

@@ -136,7 +136,7 @@ class TestMetrics:
         before = rig.proxy.metrics()
         film = rig.put(3 * MIB)
         film.get_whole()
-        until(lambda: film.get_part(0, 3 * MIB).field("Cache-Status") == "proxycache; hit", 5, "a hit")
+        until(lambda: film.get_part(0, 3 * MIB).cache_status == "proxycache; hit", 5, "a hit")
         after_hit = rig.proxy.metrics()
         rig.put(2000, cache_control="no-store").get_whole()
         film.get("99999999-")

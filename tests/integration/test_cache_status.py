@@ -11,7 +11,7 @@ def status_of(answer: Answer) -> str:
     """The one Cache-Status there must be."""
     values = [value for name, value in answer.fields if name.lower() == "cache-status"]
     assert len(values) == 1, told(answer)
-    return values[0]
+    return answer.cache_status
 
 
 def test_a_miss_and_a_hit(rig: Rig) -> None:

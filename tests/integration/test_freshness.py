@@ -60,14 +60,14 @@ class TestFresh:
     ) -> None:
         film = rig.put(300 * KIB, cache_control=cache_control, headers=headers)
         film.get_whole()
-        assert film.get_whole().field("Cache-Status") == HIT
-        assert film.get_part(5, 100).field("Cache-Status") == HIT
+        assert film.get_whole().cache_status == HIT
+        assert film.get_part(5, 100).cache_status == HIT
         assert len(film.requests) == 1
 
     def test_by_default_where_the_origin_says_nothing(self, rig: Rig) -> None:
         page = rig.put(1000, etag=None, cache_control=None, prefix="silent/")
         page.get_whole()
-        assert page.get_whole().field("Cache-Status") == HIT
+        assert page.get_whole().cache_status == HIT
         assert len(page.requests) == 1
 
     def test_the_default_does_not_overrule(self, rig: Rig) -> None:
@@ -93,8 +93,8 @@ class TestFresh:
     def test_it_ends(self, rig: Rig) -> None:
         film = rig.put(1000, cache_control="max-age=1")
         film.get_whole()
-        assert film.get_whole().field("Cache-Status") == HIT
-        until(lambda: len(film.requests) == 1 and film.get_whole().field("Cache-Status") != HIT, 5, "its end")
+        assert film.get_whole().cache_status == HIT
+        until(lambda: len(film.requests) == 1 and film.get_whole().cache_status != HIT, 5, "its end")
         assert [served.status for served in film.requests] == [200, 304]
 
 
@@ -134,7 +134,7 @@ class TestStale:
         film = put_stale(rig, 3 * MIB)
         renewed = film.get_whole()
         assert renewed.field("Age") == "0"
-        assert film.get_whole().field("Cache-Status") == HIT
+        assert film.get_whole().cache_status == HIT
         assert [served.status for served in film.requests] == [200, 304]
         film.assert_sent_once()
 
@@ -171,7 +171,7 @@ class TestStale:
         new = Pattern(length, seed=1_000_000)
         rig.origin.put(film.path, new, etag='"v2"')
         exact(film.get(), new)
-        assert film.get().field("Cache-Status") == HIT
+        assert film.get().cache_status == HIT
         exact_part(film.get("5-99"), new, 5, 100)
         assert [served.status for served in film.requests] == [200, 200]
 
@@ -206,7 +206,7 @@ class TestStale:
             assert time.monotonic() - before < 1
             gate.wait_held(1)
         rig.origin.wait_for(lambda log: [served.status for served in log] == [200, 304])
-        until(lambda: film.get_whole().field("Cache-Status") == HIT, 5, "the renewed entry")
+        until(lambda: film.get_whole().cache_status == HIT, 5, "the renewed entry")
         assert int(film.get_whole().field("Age") or "") < 60
 
     def test_a_request_may_insist(self, rig: Rig) -> None:

@@ -91,7 +91,7 @@ class TestDown:
         exact_part(down.answers["stale part"], down.stale.body, MIB - 5, MIB + 5)
         for name in ("stale", "stale part"):
             assert int(down.answers[name].field("Age") or "") >= 3600
-            assert "hit" in (down.answers[name].field("Cache-Status") or "")
+            assert "hit" in down.answers[name].cache_status
             assert down.seconds[name] < 2
 
     @pytest.mark.parametrize("name", FORBIDDING)
@@ -117,7 +117,7 @@ class TestDown:
     def test_it_recovers_by_itself(self, down: Down, rig: Rig) -> None:
         for film in (down.cold, down.part, *down.forbidden):
             film.get_whole()
-        until(lambda: down.cold.get_whole().field("Cache-Status") == "proxycache; hit", 5, "a hit")
+        until(lambda: down.cold.get_whole().cache_status == "proxycache; hit", 5, "a hit")
 
 
 def test_a_fill_that_is_cut_off_is_gone_on_with_when_it_is_back(rig: Rig) -> None:

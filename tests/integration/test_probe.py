@@ -73,13 +73,13 @@ class TestHead:
         film = rig.put(5 * MIB)
         film.get_part(MIB, MIB + 100)
         asked = len(film.requests)
-        assert head(film).field("Cache-Status") == "proxycache; hit"
+        assert head(film).cache_status == "proxycache; hit"
         assert len(film.requests) == asked
 
     def test_twice_costs_once(self, rig: Rig) -> None:
         film = rig.put(50 * MIB)
         head(film)
-        assert head(film).field("Cache-Status") == "proxycache; hit"
+        assert head(film).cache_status == "proxycache; hit"
         assert len(film.requests) == 1
 
     def test_then_get(self, rig: Rig) -> None:

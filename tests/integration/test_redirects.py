@@ -48,7 +48,7 @@ class TestWithinTheHost:
             moved.fault(Fault(redirect=location, status=status), None)
             exact(moved.get(), film.body)
             assert [served.path for served in rig.origin.log[-2:]] == ["/" + moved.path, f"/real-{status}.bin"]
-            assert moved.get().field("Cache-Status") == "proxycache; hit"
+            assert moved.get().cache_status == "proxycache; hit"
 
     def test_ranges_are_asked_of_the_target(self, rig: Rig) -> None:
         moved, film = rig.put(1, prefix="closed/"), rig.put(5 * MIB)

@@ -50,7 +50,7 @@ def test_configured_fields_are_added_to_every_request(rig: Rig) -> None:
 def test_configured_credentials_keep_nothing_from_being_shared(rig: Rig) -> None:
     film = rig.put(1000, prefix="with/")
     film.get_whole()
-    assert film.get_whole().field("Cache-Status") == "proxycache; hit"
+    assert film.get_whole().cache_status == "proxycache; hit"
 
 
 def test_configured_fields_stand_in_place_of_the_clients(rig: Rig) -> None:
@@ -132,4 +132,4 @@ class TestEncodedAnyway:
         page = rig.put(1000, prefix="bare/")
         page.fault(Fault(content_encoding="identity"), None)
         page.get_whole()
-        assert page.get_whole().field("Cache-Status") == "proxycache; hit"
+        assert page.get_whole().cache_status == "proxycache; hit"

@@ -7,7 +7,8 @@ from proxycache.policy.freshness import Reuse, may_be_stale, may_serve_on_error,
 
 from .samples import NOW, stored
 
-FRESH, BESIDE, REVALIDATE = Reuse.FRESH, Reuse.STALE_WHILE_REVALIDATE, Reuse.REVALIDATE
+FRESH, BESIDE = Reuse.FRESH, Reuse.STALE_WHILE_REVALIDATE
+REVALIDATE, REQUESTED = Reuse.REVALIDATE, Reuse.REQUESTED
 
 CC = b"Cache-Control"
 
@@ -28,13 +29,13 @@ def asking(directives: bytes | None) -> Fields:
         (b"no-cache, max-age=60", 0, None, REVALIDATE),
         (b'no-cache="set-cookie", max-age=60', 0, None, REVALIDATE),
         # The request's wishes
-        (b"max-age=60", 0, b"no-cache", REVALIDATE),
+        (b"max-age=60", 0, b"no-cache", REQUESTED),
         (b"max-age=60", 10, b"max-age=10", FRESH),
-        (b"max-age=60", 11, b"max-age=10", REVALIDATE),
-        (b"max-age=60", 1, b"max-age=0", REVALIDATE),
-        (b"max-age=60", 1, b"max-age=ten", REVALIDATE),
+        (b"max-age=60", 11, b"max-age=10", REQUESTED),
+        (b"max-age=60", 1, b"max-age=0", REQUESTED),
+        (b"max-age=60", 1, b"max-age=ten", REQUESTED),
         (b"max-age=60", 50, b"min-fresh=10", FRESH),
-        (b"max-age=60", 51, b"min-fresh=10", REVALIDATE),
+        (b"max-age=60", 51, b"min-fresh=10", REQUESTED),
         (b"max-age=60", 90, b"max-stale", FRESH),
         (b"max-age=60", 90, b"max-stale=30", FRESH),
         (b"max-age=60", 91, b"max-stale=30", REVALIDATE),
@@ -65,8 +66,8 @@ def test_decisions(response: bytes, age: int, request_: bytes | None, expected: 
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        ([(b"Pragma", b"no-cache")], REVALIDATE),
-        ([(b"Pragma", b"foo, No-Cache")], REVALIDATE),
+        ([(b"Pragma", b"no-cache")], REQUESTED),
+        ([(b"Pragma", b"foo, No-Cache")], REQUESTED),
         ([(b"Pragma", b"foo")], FRESH),
         ([(b"Pragma", b"no-cache"), (CC, b"max-age=100")], FRESH),
     ],

@@ -1,6 +1,7 @@
 """A blocking HTTP/1.1 client that hides nothing: a torn answer is neither mended nor an exception."""
 
 import contextlib
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,11 @@ class Answer:
     def field(self, name: str) -> str | None:
         """The first field of that name."""
         return next((value for key, value in self.fields if key.lower() == name.lower()), None)
+
+    @property
+    def cache_status(self) -> str:
+        """Cache-Status less C{ttl}, which depends on the time; empty where there is none."""
+        return re.sub(r"; ttl=-?\d+", "", self.field("Cache-Status") or "")
 
 
 class Stream:

@@ -35,6 +35,10 @@ class MemoryStore:
         for chunk in chunks:
             self.chunks.pop((id, chunk), None)
 
+    def remove_key(self, key: bytes) -> None:
+        for id in [id for id, saved in self.saved.items() if saved.key == key]:
+            del self.saved[id]
+
     def remove(self, id: str) -> None:
         self.saved.pop(id, None)
 

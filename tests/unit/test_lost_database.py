@@ -27,9 +27,9 @@ from proxycache.policy.origins import OriginPolicy
 from proxycache.store.cachefile import CacheFiles
 from proxycache.store.disk import Disk
 from proxycache.store.space import Space, SpaceLimits
-from proxycache.web.deliver import Serving
 from proxycache.web.metrics import Metrics
 from proxycache.web.resource import object_site
+from proxycache.web.serving import Serving
 from tests.servers.fetch import fetch, same
 from tests.servers.origin import Origin, Pattern
 
@@ -52,6 +52,8 @@ class LosingStore:
     def record_chunk(self, id: str, chunk: int, checksum: int, size: int) -> None: ...
 
     def forget_chunks(self, id: str, chunks: Sequence[int]) -> None: ...
+
+    def remove_key(self, key: bytes) -> None: ...
 
     def remove(self, id: str) -> None: ...
 
@@ -102,13 +104,13 @@ async def test_served_from_the_origin_until_the_connection_is_back(tmp_path: Pat
                 answer = await deferToThread(fetch, url)
                 assert (answer.status, answer.complete) == (200, True)
                 same(content, 0, answer.body)
-                assert answer.field("cache-status") == "proxycache; fwd=bypass; detail=database-unavailable"
+                assert answer.cache_status == "proxycache; fwd=bypass; detail=database-unavailable"
             store.lost = False
             first = await deferToThread(fetch, url)
             second = await deferToThread(fetch, url)
             same(content, 0, second.body)
-            assert first.field("cache-status") == "proxycache; fwd=uri-miss; stored"
-            assert second.field("cache-status") == "proxycache; hit"
+            assert first.cache_status == "proxycache; fwd=uri-miss; stored"
+            assert second.cache_status == "proxycache; hit"
         finally:
             await port.stopListening()
             manager.stop()

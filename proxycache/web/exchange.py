@@ -1,0 +1,235 @@
+"""One request of a client, and the writing of its answer, wherever that comes from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from attrs import evolve
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.web.http import datetimeToString
+from zope.interface import implementer
+
+from proxycache.fill.reader import Reader
+from proxycache.interfaces import OriginRequest
+from proxycache.log import make_logger
+from proxycache.policy.cachestatus import VIA, CacheStatus
+from proxycache.policy.fields import Fields
+from proxycache.policy.forwarding import forwarded_fields
+from proxycache.policy.origins import ObjectTarget
+from proxycache.policy.retrying import MAX_ATTEMPTS
+from proxycache.stream.passthrough import PassthroughProducer
+from proxycache.stream.servestream import ServeStream
+
+from .answers import ErrorAnswer, answer_to
+from .protocol import StrictRequest
+from .serving import Serving
+
+SEND_TIMEOUT_SECONDS = 600.0
+"""A client that takes no byte for so long is gone; a paused player is not."""
+
+
+@implementer(IPushProducer)
+class _Patience:
+    """Between the client's connection and a stream: a client that takes nothing for too long is given up."""
+
+    def __init__(self, clock: IReactorTime, stream: ServeStream, give_up: Callable[[], None]) -> None:
+        self._clock = clock
+        self._stream = stream
+        self._give_up = give_up
+        self._timer: IDelayedCall | None = None
+
+    def pauseProducing(self) -> None:
+        if self._timer is None:
+            self._timer = self._clock.callLater(SEND_TIMEOUT_SECONDS, self._give_up)
+        self._stream.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self.stop()
+        self._stream.resumeProducing()
+
+    def stopProducing(self) -> None:
+        self.stop()
+        self._stream.stopProducing()
+
+    def stop(self) -> None:
+        """No more waiting."""
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+
+class Exchange:
+    """A request and its answer.
+
+    @ivar fields: the request's header lines.
+    @ivar gone: fires when the client's connection or the request is over.
+    """
+
+    def __init__(self, serving: Serving, request: StrictRequest) -> None:
+        self.serving = serving
+        self.request = request
+        self.fields = Fields(
+            (name, value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values
+        )
+        self.method = request.method.decode("ascii", "replace")
+        self.gone: Deferred[None] = Deferred()
+        self._began = serving.clock.seconds()
+        self._streams: list[ServeStream] = []
+        self._cache_status = CacheStatus()
+        self._log = make_logger()
+        request.notifyFinish().addBoth(self._finished)
+
+    def _finished(self, _: object) -> None:
+        if not self.gone.called:
+            self.gone.callback(None)
+
+    @property
+    def started(self) -> bool:
+        """Whether the head of the answer was written, so that a failure can only be an aborted connection."""
+        return bool(self.request.startedWriting)
+
+    def upstream(self, target: ObjectTarget, attempts: int = MAX_ATTEMPTS) -> OriginRequest:
+        """The GET to the origin on this client's behalf, without range and preconditions."""
+        return OriginRequest(target.origin, target.source_url, "GET", forwarded_fields(self.fields), attempts=attempts)
+
+    # Streams
+
+    def open_stream(
+        self,
+        reader: Reader | None,
+        start: int,
+        stop: int | None,
+        passthrough: Callable[[int], PassthroughProducer],
+    ) -> ServeStream:
+        """A stream of C{[start, stop)}; see L{ServeStream}. It is closed with the exchange."""
+        stream = ServeStream(
+            self.serving.clock,
+            reader,
+            start,
+            stop,
+            passthrough,
+            self.serving.retry_attempts,
+            self.serving.retry_timeout,
+            self.serving.accounts,
+        )
+        self._streams.append(stream)
+        return stream
+
+    async def write_stream(self, stream: ServeStream) -> None:
+        """Write a stream to the client.
+
+        @raise OriginError: the body is incomplete.
+        @raise ObjectChanged: likewise.
+        """
+        patience = _Patience(self.serving.clock, stream, self.request.channel.abort)
+        self.request.registerProducer(patience, True)
+        try:
+            await stream.run(self.request)
+        finally:
+            patience.stop()
+            if not self.gone.called:
+                self.request.unregisterProducer()
+
+    def close_streams(self) -> None:
+        """Give up what streams hold."""
+        for stream in self._streams:
+            stream.close()
+
+    # Writing
+
+    def write_head(self, status: int, fields: Fields, length: int | None, cache_status: CacheStatus) -> None:
+        """Write the head of the answer: C{fields} in their order, and what is ours to say.
+
+        @param fields: without Content-Length.
+        @param length: of the body; None where it is not known, or where there is none to tell of.
+        """
+        request = self.request
+        if cache_status.fwd_status == status:
+            cache_status = evolve(cache_status, fwd_status=None)
+        self._cache_status = cache_status
+        request.setResponseCode(status)
+        headers = request.responseHeaders
+        for name in {name.lower() for name, _ in headers.getAllRawHeaders()} - {b"connection"}:
+            # Twisted's own; what is sent are the lines below.
+            headers.removeHeader(name)
+        if fields.first(b"date") is None:
+            fields = fields.adding((b"Date", datetimeToString(self.serving.now())))
+        request.lines = fields.adding((b"Via", VIA), (b"Cache-Status", cache_status.render()))
+        if length is not None:
+            headers.setRawHeaders(b"content-length", [b"%d" % length])
+        request.defaultContentType = None
+        self.serving.metrics.first_byte(self.serving.clock.seconds() - self._began)
+        if length is None and status not in (204, 304) and self.method != "HEAD":
+            return
+        request.write(b"")
+
+    def write(self, data: bytes) -> None:
+        """Write bytes of the body that are no object's."""
+        self.request.write(data)
+
+    def refuse(self, refusal: ErrorAnswer, cache_status: CacheStatus | None = None) -> None:
+        """Answer with a status of ours, and one line."""
+        body = refusal.reason.encode("utf-8", "replace") + b"\n" if refusal.reason else b""
+        fields = Fields(refusal.fields)
+        if body:
+            fields = fields.adding((b"Content-Type", b"text/plain; charset=utf-8"))
+        no_body = refusal.status == 204
+        self.write_head(refusal.status, fields, None if no_body else len(body), cache_status or CacheStatus())
+        if not no_body and self.method != "HEAD":
+            self.request.write(body)
+
+    def not_allowed(self, methods: Sequence[str]) -> None:
+        """Answer 405 with those that are."""
+        allow = ", ".join(methods)
+        self.refuse(ErrorAnswer(405, f"{self.method} is not allowed here", ((b"Allow", allow.encode("ascii")),)))
+
+    async def fail(self, error: Exception) -> None:
+        """Before the head an error is a status; after it only an aborted connection says that the body is short."""
+        known = answer_to(error)
+        if known is None:
+            self._log.failure("unforeseen error")
+        if not self.started:
+            failed = known is not None and known.status > 500
+            status = CacheStatus(fwd="miss", detail="error") if failed else CacheStatus()
+            self.refuse(known or ErrorAnswer(500, "internal error"), status)
+            return
+        self._log.warn("{uri}: aborted after {sent} bytes: {error}", uri=self._uri(), sent=self._sent(), error=error)
+        self.request.channel.abort()
+        # Klein finishes the request once we return, which would end a chunked body properly.
+        await self.gone
+
+    # The account
+
+    def _uri(self) -> str:
+        return str(self.request.uri.decode("ascii", "backslashreplace"))
+
+    def _by_source(self) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for stream in self._streams:
+            total.update(stream.bytes_by_source)
+        return total
+
+    def _sent(self) -> int:
+        return self._by_source().total()
+
+    def account(self) -> None:
+        """Count the answer, and write its line."""
+        by_source = self._by_source()
+        status = int(self.request.code)
+        self.serving.accounts.requests[(status, self._cache_status.label)] += 1
+        self._log.info(
+            '{client} "{method} {uri}" {status} {total} cache={cache} fill={fill} passthrough={passthrough}'
+            ' {seconds:.3f}s "{cache_status}"',
+            client=getattr(self.request.getClientAddress(), "host", "-"),
+            method=self.method,
+            uri=self._uri(),
+            status=status,
+            total=by_source.total(),
+            cache=by_source["cache"],
+            fill=by_source["fill"],
+            passthrough=by_source["passthrough"],
+            seconds=self.serving.clock.seconds() - self._began,
+            cache_status=self._cache_status.render().decode("ascii"),
+        )

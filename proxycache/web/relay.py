@@ -1,0 +1,133 @@
+"""Answers past the cache: the origin's own, for one client alone."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from proxycache.errors import MalformedField, OriginError
+from proxycache.interfaces import IOriginResponse, Priority
+from proxycache.policy.answers import BodyExtent
+from proxycache.policy.byterange import ContentRange, parse_content_range
+from proxycache.policy.cachestatus import CacheStatus
+from proxycache.policy.forwarding import relayed_fields
+from proxycache.policy.invalidation import SAFE_METHODS, invalidated_targets
+from proxycache.policy.origins import ObjectTarget
+from proxycache.policy.retrying import MAX_ATTEMPTS
+from proxycache.policy.storing import storable_fields
+from proxycache.policy.validators import strong_validator
+from proxycache.stream.passthrough import PassthroughProducer
+
+from .exchange import Exchange
+
+
+class Relay:
+    """Passes requests and answers on as they are."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._serving = exchange.serving
+
+    async def bypass(self, target: ObjectTarget, cause: str) -> None:
+        """Ask the origin although the cache should have answered.
+
+        @param cause: token for Cache-Status.
+        """
+        await self.ask(target, cause, CacheStatus(fwd="bypass", detail=cause))
+
+    async def ask(self, target: ObjectTarget, cause: str, status: CacheStatus, attempts: int = MAX_ATTEMPTS) -> None:
+        """Ask the origin for this client alone, with its own range and preconditions.
+
+        @raise OriginError: no answer, or an unfinished one.
+        """
+        response = await self._fetch(target, attempts)
+        await self.pass_on(target, response, status, cause)
+
+    async def forward(self, target: ObjectTarget) -> None:
+        """Forward a request that the cache cannot answer, its body streamed, and drop what it made out of date.
+
+        @raise OriginError: no answer, or an unfinished one.
+        """
+        exchange = self._exchange
+        response = await self._fetch(target, MAX_ATTEMPTS if exchange.method in SAFE_METHODS else 1)
+        try:
+            for stale in invalidated_targets(exchange.method, target, response.status, response.fields):
+                await self._serving.manager.invalidate(stale)
+        except BaseException:
+            response.abort()
+            raise
+        await self.pass_on(target, response, CacheStatus(fwd="method"), "method")
+
+    async def _fetch(self, target: ObjectTarget, attempts: int) -> IOriginResponse:
+        exchange = self._exchange
+        body = exchange.request.body
+        request = evolve(
+            exchange.upstream(target, attempts),
+            method=exchange.method,
+            fields=relayed_fields(exchange.fields, exchange.method, with_body=body is not None),
+            body=body,
+            interim=exchange.request.write_interim,
+        )
+        return await self._serving.origin.fetch(request, Priority.CRITICAL)
+
+    async def pass_on(self, target: ObjectTarget, response: IOriginResponse, status: CacheStatus, cause: str) -> None:
+        """Pass an origin's answer on as it is; a body that breaks is resumed where that is certain.
+
+        @raise OriginError: its body could not be finished.
+        @raise ObjectChanged: likewise.
+        """
+        exchange = self._exchange
+        fields = storable_fields(response.fields).without({b"content-length"})
+        for value in response.fields.all(b"content-range"):
+            fields = fields.adding((b"Content-Range", value))
+        length = response.body_length
+        if exchange.method == "HEAD" or response.status in (204, 205, 304):
+            if exchange.method == "HEAD" and response.status == 206:
+                response.abort()
+                raise OriginError("a part in answer to HEAD")
+            declared = response.fields.first(b"content-length")
+            told = int(declared) if declared is not None and declared.isdigit() else None
+            response.abort()
+            if exchange.method != "HEAD":
+                told = 0 if response.status == 205 else None
+            exchange.write_head(response.status, fields, told, status)
+            return
+        self._serving.accounts.passthroughs[cause] += 1
+        start, complete = _start_and_length(response) if exchange.method == "GET" else (None, None)
+        validator = strong_validator(response.fields, response.response_time) if start is not None else None
+        extent = BodyExtent(start or 0, None if length is None else (start or 0) + length, complete)
+
+        def passthrough(cursor: int) -> PassthroughProducer:
+            producer = PassthroughProducer(
+                self._serving.origin,
+                exchange.upstream(target),
+                cursor,
+                extent.stop,
+                validator,
+                complete,
+                self._serving.accounts,
+            )
+            producer.adopt(response, extent)
+            return producer
+
+        stream = exchange.open_stream(None, extent.start, extent.stop, passthrough)
+        stream.cause = cause
+        exchange.write_head(response.status, fields, length, status)
+        if length == 0:
+            response.abort()
+            return
+        await exchange.write_stream(stream)
+
+
+def _start_and_length(response: IOriginResponse) -> tuple[int | None, int | None]:
+    """Where the body of a response starts in the object, None where that is not certain, and the complete length."""
+    if response.status == 200:
+        return 0, response.body_length
+    lines = response.fields.all(b"content-range")
+    if response.status == 206 and len(lines) == 1:
+        try:
+            part = parse_content_range(lines[0])
+        except MalformedField:
+            return None, None
+        if isinstance(part, ContentRange) and response.body_length == part.stop - part.start:
+            return part.start, part.length
+    return None, None

@@ -1,0 +1,101 @@
+"""The body of a client's request, passed on while it arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer
+from twisted.python.failure import Failure
+from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
+from zope.interface import implementer
+
+
+@implementer(IBodyProducer)
+class RequestBody:
+    """Writes what arrives to one consumer, and holds the client up where that has enough.
+
+    @param length: declared by the client, None where the body is chunked.
+    @param hold: stops reading from the client.
+    @param release: reads on.
+    @ivar complete: whether all of it has arrived.
+    """
+
+    def __init__(self, length: int | None, hold: Callable[[], None], release: Callable[[], None]) -> None:
+        self.length = UNKNOWN_LENGTH if length is None else length
+        self.complete = False
+        self._hold = hold
+        self._release = release
+        self._held = False
+        self._paused = False
+        self._stopped = False
+        self._consumer: IConsumer | None = None
+        self._done: Deferred[None] | None = None
+        self._waiting: list[bytes] = []
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing is to be read from the client for now."""
+        return self._held
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """Fires once all of it was written. Cancelling stops it."""
+        self._consumer = consumer
+        done = self._done = Deferred(lambda _: self.stopProducing())
+        self._write_on()
+        return done
+
+    def pauseProducing(self) -> None:
+        """The consumer has enough."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """It wants more."""
+        self._paused = False
+        self._write_on()
+
+    def stopProducing(self) -> None:
+        """Nobody wants the rest: it is read and dropped."""
+        self._stopped = True
+        self._consumer = self._done = None
+        self._waiting.clear()
+        self._let_go()
+
+    def arrived(self, data: bytes) -> None:
+        """The next bytes from the client."""
+        if self._stopped:
+            return
+        self._waiting.append(data)
+        self._write_on()
+        if self._waiting and not self._held:
+            self._held = True
+            self._hold()
+
+    def ended(self) -> None:
+        """All of it has arrived."""
+        self.complete = True
+        self._write_on()
+
+    def lost(self, reason: Failure) -> None:
+        """The client is gone before the end of it."""
+        done, self._done = self._done, None
+        self._stopped = True
+        if done is not None:
+            done.errback(reason)
+
+    def _write_on(self) -> None:
+        while self._consumer is not None and self._waiting and not self._paused:
+            self._consumer.write(self._waiting.pop(0))
+        if self._consumer is None or self._waiting or self._paused:
+            return
+        if self.complete:
+            done, self._done = self._done, None
+            if done is not None:
+                done.callback(None)
+        else:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._held:
+            self._held = False
+            self._release()

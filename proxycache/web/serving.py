@@ -1,0 +1,37 @@
+"""What requests are served with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+from twisted.internet.interfaces import IReactorTime
+
+from proxycache.accounts import Accounts
+from proxycache.fill.chunkmanager import ChunkManager
+from proxycache.interfaces import IOrigin
+from proxycache.policy.origins import OriginPolicy
+
+from .metrics import Metrics
+
+
+@frozen
+class Serving:
+    """Collaborators of every delivery.
+
+    @ivar now: wall clock, seconds since the epoch.
+    @ivar retry_attempts: how often a range that failed is fetched again before it is passed through.
+    @ivar retry_timeout: seconds for each of these.
+    @ivar show_key: whether Cache-Status tells the cache key.
+    """
+
+    clock: IReactorTime
+    origins: Sequence[OriginPolicy]
+    origin: IOrigin
+    manager: ChunkManager
+    accounts: Accounts
+    metrics: Metrics
+    now: Callable[[], float]
+    retry_attempts: int
+    retry_timeout: float
+    show_key: bool = False
