@@ -35,7 +35,7 @@ from proxycache.policy.fields import Fields
 from proxycache.policy.intervals import Intervals
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.readahead import FIRST_WINDOW, NEAR
-from proxycache.policy.retrying import RETRYABLE_STATUSES
+from proxycache.policy.retrying import is_transient
 from proxycache.policy.storing import refusal, storable_fields, variant_matches, variant_of
 from proxycache.policy.validators import strong_validator
 
@@ -50,6 +50,9 @@ MAX_VARIANTS = 16
 
 REPLACING_STATUSES = frozenset({200, 206, 404, 410})
 """Answers that may not be stored, and all the same say that what is stored is out of date."""
+
+OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"content-range"})
+"""Fields that a 304 does not change: they belong to the bytes that are stored (RFC 9111, section 3.2)."""
 
 CONDITIONAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})
 """Fields of our own in a request to the origin."""
@@ -315,7 +318,7 @@ class ChunkManager:
         stale: Generation | None,
         head: bool,
     ) -> Answer:
-        failed = response.status in RETRYABLE_STATUSES
+        failed = is_transient(response.status, response.fields)
         if response.status == 416 or (response.status >= 500 and stale is not None):
             return Relayed(response, "status", failed)
         why_not = refusal(
@@ -347,7 +350,7 @@ class ChunkManager:
         if theirs is not None and mine is not None and not theirs.is_date and not mine.is_date and theirs != mine:
             self.unusable(stale)
             raise ObjectChanged("a 304 that tells of another version")
-        renewed = storable_fields(response.fields).without({b"content-length", b"content-encoding", b"content-type"})
+        renewed = storable_fields(response.status, response.fields).without(OF_THE_BYTES)
         fields = stale.representation.fields.without({b"age"}).updated(renewed)
         ttl = target.origin.default_ttl
         if refusal(stale.representation.status, sent.fields, fields, ttl, response.response_time) is not None:
@@ -374,7 +377,7 @@ class ChunkManager:
             origin=target.origin.name,
             source_url=target.source_url,
             status=200 if partial else response.status,
-            fields=storable_fields(response.fields).without({b"content-length"}),
+            fields=storable_fields(response.status, response.fields).without({b"content-length"}),
             length=extent.length,
             validator=strong_validator(response.fields, response.response_time),
             request_time=response.request_time,

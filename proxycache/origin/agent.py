@@ -77,6 +77,7 @@ class ExactAgent:
     @param interim: told of interim responses.
     @ivar fields: the response's fields as they came, once there is one.
     @ivar torn: whether the connection that is being lost just now was not closed in good order.
+    @ivar ends_with_connection: its transfer coding is not known here: that it ends with the connection is the rule.
     @ivar abort_upload: ends the connection of a response that came before its request was sent whole.
     """
 
@@ -96,6 +97,7 @@ class ExactAgent:
         self.fields = Fields()
         self.torn: Callable[[], bool] = bool
         self.abort_upload: Callable[[], None] | None = None
+        self.ends_with_connection = False
 
     def request(
         self,
@@ -115,5 +117,6 @@ class ExactAgent:
         self.fields = response.exact_fields
         self.torn = response.torn
         self.abort_upload = response.abort_upload
+        self.ends_with_connection = response.ends_with_connection
         response.headers.removeHeader(b"content-encoding")
         return response

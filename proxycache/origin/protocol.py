@@ -85,6 +85,7 @@ class ExactParser(HTTPClientParser):
             self.response.exact_fields = fields
             self.response.torn = self.torn
             self.response.abort_upload = None
+            self.response.ends_with_connection = False
             if b"close" in {member.lower() for member in fields.members(b"connection")}:
                 self.request.persistent = False
             codings = self.connHeaders.getRawHeaders(b"transfer-encoding", [])
@@ -92,6 +93,7 @@ class ExactParser(HTTPClientParser):
                 # RFC 9112, section 6.3: the body then ends with the connection.
                 self.connHeaders.removeHeader(b"transfer-encoding")
                 self.connHeaders.removeHeader(b"content-length")
+                self.response.ends_with_connection = True
                 self.request.persistent = False
         super().allHeadersReceived()
 

@@ -69,7 +69,9 @@ class _Body(Protocol):
         if reason.check(ResponseDone):
             self.finish(None)
         elif reason.check(PotentialDataLoss) and not self._response.torn():
-            self.finish(UnframedEnd("the body ended with the connection"))
+            # RFC 9112, section 6.3, has an unknown coding end so; else it may be how an origin breaks off.
+            proper = self._response.ends_with_connection
+            self.finish(None if proper else UnframedEnd("the body ended with the connection"))
         else:
             self.finish(BodyBroken(f"the origin's body broke off: {reason.getErrorMessage()}"))
 
@@ -125,6 +127,7 @@ class OriginResponse:
         self.clock = clock
         self.idle_timeout = idle_timeout
         self.torn = exact.torn
+        self.ends_with_connection = exact.ends_with_connection
         self.accounts = accounts
         self._response = response
         self._abort_upload = exact.abort_upload

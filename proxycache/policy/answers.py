@@ -91,8 +91,8 @@ def check_version(known: Representation, status: int, fields: Fields, extent: Bo
     @raise ObjectChanged: another version.
     @raise InvalidAnswer: neither the same nor another one for certain.
     """
-    if fields.first(b"content-encoding") not in (None, b"identity"):
-        raise InvalidAnswer("an encoding nobody asked for")
+    if fields.members(b"content-encoding") != known.fields.members(b"content-encoding"):
+        raise InvalidAnswer("the same version in another encoding")
     if known.validator is not None:
         theirs = strong_validator(fields, response_time)
         modified = fields.first(b"last-modified") if known.validator.is_date else None

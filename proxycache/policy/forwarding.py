@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .cachestatus import VIA
-from .fields import Fields
+from .fields import Fields, Line
+from .targeted import SURROGATE_CAPABILITY
 
 CONDITIONAL = frozenset(
     {
@@ -20,16 +21,25 @@ CONDITIONAL = frozenset(
 OF_THE_BODY = frozenset({b"content-type", b"expect"})
 """Fields that go along only with a body."""
 
-_OURS = CONDITIONAL | OF_THE_BODY | {b"accept-encoding", b"content-length", b"host", b"http2-settings", b"via"}
+_OURS = (
+    CONDITIONAL
+    | OF_THE_BODY
+    | {b"accept-encoding", b"content-length", b"host", b"http2-settings", b"surrogate-capability", b"via"}
+)
 
 
 def _via(request: Fields) -> bytes:
     return b", ".join([*request.all(b"via"), VIA])
 
 
+def _capability(request: Fields) -> Line:
+    name, ours = SURROGATE_CAPABILITY
+    return name, b", ".join([*request.all(name), ours])
+
+
 def forwarded_fields(request: Fields) -> Fields:
     """Those of a request that is made to fill the cache."""
-    return request.end_to_end().without(_OURS).adding((b"Via", _via(request)))
+    return request.end_to_end().without(_OURS).adding((b"Via", _via(request)), _capability(request))
 
 
 def relayed_fields(request: Fields, method: str, with_body: bool) -> Fields:
@@ -39,4 +49,4 @@ def relayed_fields(request: Fields, method: str, with_body: bool) -> Fields:
         drop |= {b"range", b"if-range"}
     if with_body:
         drop -= OF_THE_BODY
-    return request.end_to_end().without(drop).adding((b"Via", _via(request)))
+    return request.end_to_end().without(drop).adding((b"Via", _via(request)), _capability(request))

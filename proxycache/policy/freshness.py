@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 from .entry import Representation
 from .fields import Fields, parse_date, parse_delta_seconds, parse_directives
+from .targeted import parse_surrogate, parse_targeted
 
 HEURISTIC_FRACTION = 0.1
 """Part of the time since Last-Modified that counts as fresh without other information (section 4.2.2)."""
@@ -29,8 +30,11 @@ class Reuse(Enum):
 
 
 def targeted_directives(fields: Fields) -> dict[str, bytes | None]:
-    """Those of CDN-Cache-Control (RFC 9213): where there are any, Cache-Control and Expires are not in force."""
-    return parse_directives(fields.all(b"cdn-cache-control"))
+    """Those meant for caches of our kind: where there are any, Cache-Control and Expires are not in force.
+
+    CDN-Cache-Control (RFC 9213), else Surrogate-Control (the W3C's note on the edge architecture, section 2.2).
+    """
+    return parse_targeted(fields.joined(b"cdn-cache-control")) or parse_surrogate(fields.all(b"surrogate-control"))
 
 
 def response_directives(fields: Fields) -> dict[str, bytes | None]:

@@ -95,7 +95,7 @@ def answer(
             try:
                 ranges = select(specs, length)
             except UnsatisfiableRange:
-                return _bare(416, fields.adding((b"Content-Range", b"bytes */%d" % length)))
+                return _bare(416, fields.without({b"content-range"}).adding((b"Content-Range", b"bytes */%d" % length)))
             return _partial(fields, ranges, length, boundary)
     parts = () if head or length == 0 else (Part(b"", None if length is None else ByteRange(0, length)),)
     return Answer(representation.status, fields, parts, b"", length)
@@ -106,6 +106,7 @@ def _bare(status: int, fields: Fields) -> Answer:
 
 
 def _partial(fields: Fields, ranges: tuple[ByteRange, ...], length: int, boundary: bytes) -> Answer:
+    fields = fields.without({b"content-range"})
     if len(ranges) == 1:
         (span,) = ranges
         fields = fields.adding((b"Content-Range", format_content_range(span, length)))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
+from .fields import Fields
+from .freshness import response_directives
+
 MAX_ATTEMPTS = 3
 """Requests in a row that may fail without one byte of progress."""
 
@@ -9,6 +14,52 @@ FIRST_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 30.0
 
 RETRYABLE_STATUSES = frozenset({429, 500, 502, 503, 504})
+
+_MEANT = (b"expires", b"last-modified")
+
+
+def is_transient(status: int, response: Fields) -> bool:
+    """Whether an answer is a failure that may be over at the next attempt.
+
+    One that says how long it may be kept, or since when it is so, is meant, and goes to the client as it is.
+    """
+    if status not in RETRYABLE_STATUSES:
+        return False
+    directives = response_directives(response)
+    lasting = any(name in directives for name in ("max-age", "s-maxage"))
+    return not lasting and all(response.first(name) is None for name in _MEANT)
+
+
+FAILING_SECONDS = 5.0
+"""How long a URL that answered with a failure is taken to go on so."""
+
+MAX_FAILING = 1024
+
+
+class Failing:
+    """URLs whose last answer was a failure: who asks next gets what comes, without attempts that others made in vain.
+
+    Times are seconds, of one clock.
+    """
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+
+    def note(self, url: bytes, now: float) -> None:
+        """It answered with a failure, and no attempt is left."""
+        self._until[url] = now + FAILING_SECONDS
+        self._until.move_to_end(url)
+        while len(self._until) > MAX_FAILING:
+            self._until.popitem(last=False)
+
+    def over(self, url: bytes) -> None:
+        """It answered."""
+        self._until.pop(url, None)
+
+    def lasts(self, url: bytes, now: float) -> bool:
+        """Whether another attempt is hardly worth its time."""
+        return now < self._until.get(url, 0.0)
+
 
 EXPIRED_STATUSES = frozenset({401, 403, 410})
 """What the target of a redirect answers once its signature has expired."""

@@ -8,9 +8,6 @@ from .validators import parse_etag
 
 Variant = tuple[tuple[bytes, bytes | None], ...]
 
-NEVER_STORED = frozenset({b"content-range"})
-"""Fields of a response that describe one transfer, not the representation."""
-
 UNDERSTOOD_STATUSES = HEURISTIC_STATUSES | {302, 303, 307, 400, 403, 451, 500, 502, 503, 504}
 """Status codes whose caching is understood here, for must-understand (RFC 9111, section 5.2.2.3)."""
 
@@ -33,11 +30,12 @@ def refusal(status: int, request: Fields, response: Fields, default_ttl: float |
         return "authorization"
     if b"*" in response.members(b"vary"):
         return "vary-any"
-    if response.first(b"content-encoding") not in (None, b"identity"):
-        return "unasked-encoding"
     if status < 200 or status == 304:
         return "status"
     stated = explicit_lifetime(response, now)
+    if stated is None and response.first(b"set-cookie") is not None:
+        # Section 7.3: cacheable like any other; but what was not meant for a cache may be meant for one person.
+        return "set-cookie"
     if stated is None and status not in HEURISTIC_STATUSES and "public" not in directives:
         return "status"
     usable_later = (
@@ -49,14 +47,22 @@ def refusal(status: int, request: Fields, response: Fields, default_ttl: float |
     return None if usable_later else "no-freshness"
 
 
-def storable_fields(response: Fields) -> Fields:
-    """The fields a stored response keeps (section 3.1)."""
-    return response.end_to_end().without(NEVER_STORED)
+def storable_fields(status: int, response: Fields) -> Fields:
+    """The fields a stored response keeps (section 3.1). Of a 206, Content-Range describes one transfer."""
+    fields = response.end_to_end()
+    return fields.without({b"content-range"}) if status == 206 else fields
+
+
+_WITHOUT_CASE = frozenset({b"accept-charset", b"accept-encoding", b"accept-language"})
+"""Fields in which case means nothing (RFC 9110, sections 12.5.2 to 12.5.4). Their order may mean something."""
 
 
 def _normalised(request: Fields, name: bytes) -> bytes | None:
-    members = request.members(name)
-    return None if not request.all(name) else b",".join(members)
+    """A selecting field's value as section 4.1 compares it: lines combined, whitespace around commas dropped."""
+    if not request.all(name):
+        return None
+    value = b",".join(request.members(name))
+    return value.lower() if name in _WITHOUT_CASE else value
 
 
 def variant_of(response: Fields, request: Fields) -> Variant:

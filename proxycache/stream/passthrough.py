@@ -35,6 +35,7 @@ class PassthroughProducer:
     @param stop: one past the last byte; None: to the end of the body.
     @param validator: of the version that was begun; None: a break cannot be mended.
     @param length: complete length of that version, None where unknown.
+    @param encoding: the members of its Content-Encoding.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class PassthroughProducer:
         stop: int | None,
         validator: Validator | None,
         length: int | None,
+        encoding: list[bytes],
         accounts: Accounts,
     ) -> None:
         self._origin = origin
@@ -53,6 +55,7 @@ class PassthroughProducer:
         self._stop = stop
         self._validator = validator
         self._length = length
+        self._encoding = encoding
         self._accounts = accounts
         self._consumer: IConsumer | None = None
         self._response: IOriginResponse | None = None
@@ -211,8 +214,8 @@ class PassthroughProducer:
         if response.status not in (200, 206):
             raise OriginStatus(response.status)
         extent = body_extent(response.status, response.fields, asked, response.body_length)
-        if response.fields.first(b"content-encoding") not in (None, b"identity"):
-            raise InvalidAnswer("an encoding nobody asked for")
+        if response.fields.members(b"content-encoding") != self._encoding:
+            raise InvalidAnswer("the same version in another encoding")
         theirs = strong_validator(response.fields, response.response_time)
         if self._validator is None or theirs != self._validator:
             raise ObjectChanged("the object changed at the origin")

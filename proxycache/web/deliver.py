@@ -317,7 +317,7 @@ class Delivery:
     def _stream(self, generation: Generation, part: Part, request: OriginRequest) -> ServeStream:
         start, stop = (0, None) if part.span is None else (part.span.start, part.span.stop)
         reader = generation.open_reader(start, stop, request)
-        validator = generation.representation.validator
+        representation = generation.representation
 
         def passthrough(cursor: int) -> PassthroughProducer:
             return PassthroughProducer(
@@ -325,8 +325,9 @@ class Delivery:
                 request,
                 cursor,
                 stop,
-                validator,
+                representation.validator,
                 generation.length,
+                representation.fields.members(b"content-encoding"),
                 self._serving.accounts,
             )
 

@@ -13,7 +13,6 @@ from proxycache.policy.forwarding import relayed_fields
 from proxycache.policy.invalidation import SAFE_METHODS, invalidated_targets
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.retrying import MAX_ATTEMPTS
-from proxycache.policy.storing import storable_fields
 from proxycache.policy.validators import strong_validator
 from proxycache.stream.passthrough import PassthroughProducer
 
@@ -76,9 +75,7 @@ class Relay:
         @raise ObjectChanged: likewise.
         """
         exchange = self._exchange
-        fields = storable_fields(response.fields).without({b"content-length"})
-        for value in response.fields.all(b"content-range"):
-            fields = fields.adding((b"Content-Range", value))
+        fields = response.fields.end_to_end().without({b"content-length"})
         length = response.body_length
         if exchange.method == "HEAD" or response.status in (204, 205, 304):
             if exchange.method == "HEAD" and response.status == 206:
@@ -104,6 +101,7 @@ class Relay:
                 extent.stop,
                 validator,
                 complete,
+                response.fields.members(b"content-encoding"),
                 self._serving.accounts,
             )
             producer.adopt(response, extent)

@@ -46,7 +46,7 @@ def lines(rig: Rig, uri: str) -> list[Line]:
             fill=int(each["fill"]),
             passthrough=int(each["passthrough"]),
             seconds=float(each["seconds"]),
-            how=each["how"],
+            how=re.sub(r"; ttl=-?\d+", "", each["how"]),
         )
         for each in LINE.finditer(rig.proxy.log())
         if each["uri"] == uri

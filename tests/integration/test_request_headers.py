@@ -109,17 +109,27 @@ def test_no_encoding_is_ever_asked_for(rig: Rig, accepted: str | None) -> None:
 
 
 class TestEncodedAnyway:
-    """An origin that encodes although nobody asked: bytes and label pass as they came, and are not kept."""
+    """An origin that encodes although nobody asked: bytes and label stay as they came, also in the cache."""
 
     @pytest.mark.parametrize("encoding", ["gzip", "br", "x-own"])
     def test_whole(self, rig: Rig, encoding: str) -> None:
         packed = gzip.compress(b"abc" * 10_000)
         page = rig.put(packed, prefix="bare/")
         page.fault(Fault(content_encoding=encoding), None)
-        for count in (1, 2):
+        for _ in range(2):
             answer = page.get_whole()
             assert answer.field("Content-Encoding") == encoding, told(answer)
-            assert len(page.requests) == count
+        assert len(page.requests) == 1
+        answer = page.get_part(3, 10)
+        assert answer.field("Content-Encoding") == encoding, told(answer)
+
+    def test_parts_in_another_encoding_are_not_joined(self, rig: Rig) -> None:
+        """Under the same validator, which an origin should not do."""
+        film = rig.put(3 * MIB, prefix="bare/")
+        film.get_part(0, 100)
+        film.fault(Fault(content_encoding="gzip"), None)
+        answer = film.get()
+        assert not (answer.complete and answer.status == 200), told(answer)
 
     def test_a_part(self, rig: Rig) -> None:
         page = rig.put(gzip.compress(bytes(range(256)) * 1000, mtime=0) * 100, prefix="bare/")

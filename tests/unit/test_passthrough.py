@@ -45,7 +45,7 @@ class Passed:
         self.origin = ScriptedOrigin()
         self.accounts = Accounts()
         self.consumer = Consumer()
-        self.producer = PassthroughProducer(self.origin, REQUEST, cursor, stop, validator, length, self.accounts)
+        self.producer = PassthroughProducer(self.origin, REQUEST, cursor, stop, validator, length, [], self.accounts)
         self.results: list[object] = []
 
     def start(self) -> Deferred[None]:
