@@ -26,6 +26,12 @@ def bound(port: int | None = None) -> socket.socket:
     raise AssertionError("no free port")
 
 
+def is_listening(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        return sock.connect_ex((HOST, port)) == 0
+
+
 def free_port() -> int:
     """A port that nobody has now, for a server that must be told its port."""
     with bound() as sock:
