@@ -87,6 +87,7 @@ class Server(_Section):
 
     listen: list[Listener] = Field(default=[DEFAULT_LISTEN], min_length=1)
     admin: Listener = DEFAULT_ADMIN
+    cache_status_key: Switch = False
 
 
 def _default_directory() -> Path:

@@ -110,6 +110,7 @@ class CacheService(Service):
             now=now,
             retry_attempts=fetch.retry_attempts,
             retry_timeout=fetch.retry_timeout,
+            show_key=configuration.server.cache_status_key,
         )
 
     def startService(self) -> None:
