@@ -1,0 +1,287 @@
+"""What a generation has under way: which bytes to ask the origin for, and what becomes of the answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+from twisted.internet.interfaces import IDelayedCall
+
+from proxycache.errors import FillPreempted, InvalidAnswer, ObjectChanged, OriginStatus
+from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
+from proxycache.log import make_logger
+from proxycache.policy.answers import BodyExtent, body_extent, check_version, end_told
+from proxycache.policy.byterange import RangeSpec, format_range
+from proxycache.policy.readahead import MAX_WINDOW, NEAR
+from proxycache.policy.retrying import retry_delay
+
+from .chunkbuffer import BufferState
+from .contents import MAX_UNSTORED, MAX_WRITING, Contents
+from .reader import Reader
+from .run import Run
+from .surroundings import Surroundings
+from .waiters import Waiters
+
+if TYPE_CHECKING:
+    from .generation import Generation
+
+
+class Fetching:
+    """The requests of one generation.
+
+    @ivar runs: those under way, each with the bytes it is about to bring.
+    @ivar last_request: of the client that came last; what nobody waits for is asked for on its behalf.
+    """
+
+    def __init__(self, generation: Generation, contents: Contents, waiters: Waiters, around: Surroundings) -> None:
+        self.runs: list[Run] = []
+        self.last_request: OriginRequest | None = None
+        self._generation = generation
+        self._contents = contents
+        self._waiters = waiters
+        self._around = around
+        self._failures = 0
+        self._again: IDelayedCall | None = None
+        self._filled_in: set[int] = set()
+        self._log = make_logger()
+
+    @property
+    def length(self) -> int | None:
+        """Complete length, None while it is not known."""
+        return self._generation.length
+
+    @property
+    def joinable(self) -> bool:
+        """Whether bytes of another response may be put beside those that are here."""
+        return self._generation.joinable
+
+    def stop(self) -> None:
+        """Stop all of them, telling nobody."""
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        self._filled_in.clear()
+        for run in list(self.runs):
+            run.abort()
+            self._around.accounts.running_fills -= 1
+        self.runs.clear()
+
+    def resume(self) -> None:
+        """Readers moved, or the disk did: those that were held up may go on."""
+        for run in list(self.runs):
+            run.check_resume()
+
+    def coming_in(self, start: int, stop: int) -> bool:
+        """Whether a run is about to bring bytes of C{[start, stop)}."""
+        return any(run.position < stop and (run.stop is None or run.stop > start) for run in self.runs)
+
+    def _is_here(self, position: int) -> bool:
+        return self._contents.reach(position) > position
+
+    # What to fetch
+
+    def plan(self, reader: Reader) -> None:
+        """Make sure that somebody brings the byte at the cursor, and what follows it as the reader goes on."""
+        position = reader.position
+        if reader.at_end:
+            return
+        for run in self.runs:
+            if run.stop is None or run.stop > position:
+                run.allow(position + reader.window.size)
+        if not self._is_here(position):
+            coming = self._soon(position)
+            if coming is not None:
+                coming.urge(min(coming.priority, reader.priority))
+                coming.check_resume()
+            elif self._again is None:
+                stop = self._run_stop(position, reader.ahead())
+                self._start_run(position, stop, reader.priority, self._request_for(reader))
+        if not self.joinable or self._again is not None or self.length is None:
+            return
+        limit = reader.ahead()
+        covered = self._generation.reach(position, limit, coming=True)
+        if position < covered < limit and reader.window.due(position, covered):
+            priority = max(Priority.HIGH, reader.priority)
+            self._start_run(covered, self._run_stop(covered, limit), priority, self._request_for(reader))
+
+    def _request_for(self, reader: Reader) -> OriginRequest:
+        """A reader's request, from the freshest URL, unless that was refused it."""
+        if reader.distrusts_freshest:
+            return reader.request
+        return evolve(reader.request, url=self._generation.representation.source_url)
+
+    def _soon(self, position: int) -> Run | None:
+        """The run that brings C{position} before a new one could."""
+        patient = self._generation.representation.rangeless or not self.joinable
+        for run in self.runs:
+            if run.covers(position) and (patient or position - run.position <= NEAR):
+                return run
+        return None
+
+    def _run_stop(self, position: int, limit: int) -> int:
+        """Where a run from C{position} has to end: at C{limit}, or where others have begun."""
+        limit = self._generation.chunking.ceil(limit, self.length)
+        for run in self.runs:
+            if position < run.position < limit:
+                limit = run.position
+        return self._contents.next_here(position, limit)
+
+    def _start_run(self, start: int, stop: int, priority: Priority, request: OriginRequest) -> None:
+        if not self.joinable:
+            if not any(run.covers(start) for run in self.runs):
+                error = InvalidAnswer("without a strong validator parts cannot be joined")
+                self._waiters.fail(error, start, None)
+            return
+        if stop <= start:
+            return
+        if self._generation.representation.rangeless:
+            run = Run(self, 0, self.length, priority, allowance=stop)
+            sent = request
+        else:
+            for other in self.runs:
+                if other.covers(start):
+                    other.cut(start)
+            run = Run(self, start, stop, priority)
+            fields = request.fields.adding((b"Range", format_range(start, stop)))
+            if self._generation.representation.validator is not None:
+                fields = fields.adding((b"If-Range", self._generation.representation.validator.value))
+            sent = evolve(request, fields=fields, asked=RangeSpec(start, stop - 1))
+        self._began(run)
+        run.send(self._around.origin, sent)
+
+    def _began(self, run: Run) -> None:
+        self.runs.append(run)
+        self._around.accounts.running_fills += 1
+
+    def adopt(self, response: IOriginResponse, extent: BodyExtent, stop: int | None, allowance: int | None) -> None:
+        """Let the body of a response that founded or renewed this generation land here.
+
+        @param stop: one past the last byte worth having, None for all of it.
+        """
+        run = Run(self, extent.start, stop, Priority.CRITICAL, allowance)
+        self._began(run)
+        if not self._generation.readers:
+            # Perhaps nobody will come: the client has gone, or its preconditions ask for no body.
+            self._generation.left()
+        run.adopt(response, extent)
+
+    def judge(self, run: Run, response: IOriginResponse) -> BodyExtent:
+        """Whether a response carries bytes of this very version, and which.
+
+        @raise ObjectChanged: another version.
+        @raise OriginStatus: no version at all.
+        @raise InvalidAnswer: neither is certain.
+        """
+        if response.status == 416:
+            if self.length is not None:
+                raise ObjectChanged("the object is shorter than it was")
+            extent = end_told(response.fields, run.start)
+            self._know_length(run.start)
+            return extent
+        if response.status not in (200, 206):
+            raise OriginStatus(response.status)
+        asked = run.asked
+        extent = body_extent(response.status, response.fields, asked, response.body_length)
+        check_version(self._generation.representation, response.status, response.fields, extent, response.response_time)
+        if self.length is None and extent.length is not None:
+            self._know_length(extent.length)
+        if response.status == 200 and asked is not None:
+            # The whole object, from its start: taken as such, and remembered.
+            self._generation.renew(evolve(self._generation.representation, rangeless=True))
+            run.stop = self.length
+            run.allowance = run.start + MAX_WINDOW
+        return extent
+
+    # What arrives
+
+    def landed(self, start: int, data: bytes) -> int:
+        """Bytes C{[start, start + len(data))} arrived; tells how many of them were not here before."""
+        new = self._contents.put(start, data)
+        if new:
+            self._failures = 0
+        self._waiters.wake(start, start + len(data))
+        return new
+
+    def congested(self) -> bool:
+        """Whether the origin has to be held up: by the disk, or by readers where there is no disk."""
+        if self._contents.count(BufferState.WRITING) >= MAX_WRITING:
+            return True
+        self._generation.trim()
+        if self._contents.count(BufferState.UNSTORED) < MAX_UNSTORED:
+            return False
+        if any(run.covers(position) for run in self.runs for position in self._waiters.positions):
+            # Somebody waits for what comes next: whoever is far behind will fetch for himself.
+            self._contents.drop_oldest_unstored()
+            return False
+        return True
+
+    def body_over(self, stop: int, certain: bool) -> None:
+        """A body of unknown length has ended; where its end is uncertain, the next request asks the origin again."""
+        if not certain:
+            self._contents.stored = False
+            self._around.unusable(self._generation)
+        self._know_length(stop)
+
+    def _know_length(self, length: int) -> None:
+        self._contents.end_at(length)
+        self._generation.renew(evolve(self._generation.representation, length=length))
+        self._waiters.wake_all()
+
+    def ended(self, run: Run, error: Exception | None) -> None:
+        """A run is over: go on where somebody still waits, or say why not."""
+        self.runs.remove(run)
+        self._around.accounts.running_fills -= 1
+        if error is None or isinstance(error, FillPreempted):
+            self._go_on()
+        elif isinstance(error, InvalidAnswer) and run.asked is not None and self.joinable:
+            # It makes a mess of ranges; perhaps it gets the whole right.
+            self._log.warn("{generation}: {error}; asking for the whole", generation=self._generation, error=error)
+            self._generation.renew(evolve(self._generation.representation, rangeless=True))
+            self._go_on()
+        elif isinstance(error, ObjectChanged) or not self.joinable:
+            # Nothing may be put beside what came, so it will never be complete.
+            self._around.unusable(self._generation)
+            self._waiters.fail(error, 0, None)
+        elif run.new_bytes:
+            self._around.accounts.retries += 1
+            self._log.info(
+                "{generation}: {error}; resuming at {at}", generation=self._generation, error=error, at=run.position
+            )
+            self._go_on()
+        else:
+            # A request that failed was tried again by the origin's client; a body without a byte was not.
+            self._failures += 1
+            delay = retry_delay(self._failures, None) if run.answered else None
+            if delay is None or isinstance(error, InvalidAnswer):
+                self._failures = 0
+                self._waiters.fail(error, run.start, run.stop)
+            elif self._again is None:
+                self._around.accounts.retries += 1
+                self._again = self._around.clock.callLater(delay, self._try_again)
+
+    def _try_again(self) -> None:
+        self._again = None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        for reader in list(self._generation.readers):
+            if reader.waiting:
+                self.plan(reader)
+        self._fill_in()
+
+    def _fill_in(self) -> None:
+        """Fetch the part of a chunk that a run skipped, once; only whole chunks can be stored."""
+        if (
+            not self.joinable
+            or self._generation.representation.rangeless
+            or not self._generation.stored
+            or self.last_request is None
+        ):
+            return
+        for buffer in self._contents.partial_chunks():
+            index = self._generation.chunking.index(buffer.start)
+            if index in self._filled_in or self.coming_in(buffer.start, buffer.stop):
+                continue
+            self._filled_in.add(index)
+            position = buffer.reach(buffer.start)
+            self._start_run(position, self._run_stop(position, buffer.stop), Priority.LOW, self.last_request)
