@@ -22,7 +22,7 @@ from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Prior
 from proxycache.log import make_logger
 from proxycache.policy.fields import Fields, parse_date, parse_delta_seconds
 from proxycache.policy.origins import MAX_REDIRECTS, REDIRECT_STATUSES, redirect_target, same_host
-from proxycache.policy.retrying import EXPIRED_STATUSES, RETRYABLE_STATUSES, Failing, is_transient, retry_delay
+from proxycache.policy.retrying import EXPIRED_STATUSES, is_transient, retry_delay
 
 from .agent import ExactAgent, TargetAgent
 from .protocol import ExactPool
@@ -111,7 +111,6 @@ class OriginClient:
         self._now = now
         self._log = make_logger()
         self._last_error: dict[str, str] = {}
-        self._failing = Failing()
         self._wishes: WeakKeyDictionary[Deferred[IOriginResponse], _Wish] = WeakKeyDictionary()
 
     def last_errors(self) -> dict[str, str]:
@@ -148,11 +147,9 @@ class OriginClient:
                 self._last_error[request.origin.name] = str(failed)
             if response is not None and not is_transient(response.status, response.fields):
                 self._last_error.pop(request.origin.name, None)
-                self._note(request, response.status)
                 return response
             wanted = None if response is None else retry_after(response.fields, self._now())
-            in_vain = response is not None and self._failing.lasts(request.url, self._reactor.seconds())
-            delay = retry_delay(failures, wanted) if failures < request.attempts and not in_vain else None
+            delay = retry_delay(failures, wanted) if failures < request.attempts else None
             if isinstance(error, OriginUnreachable) and error.kept:
                 # The connection was one we kept, and may have died long ago: that says nothing of the origin.
                 fresh = True
@@ -162,7 +159,6 @@ class OriginClient:
                 self._last_error[request.origin.name] = f"answered {response.status}"
             if delay is None:
                 if response is not None:
-                    self._note(request, response.status)
                     return response
                 assert error is not None
                 raise error
@@ -176,12 +172,6 @@ class OriginClient:
                 why=error or self._last_error[request.origin.name],
             )
             await deferLater(self._reactor, delay)
-
-    def _note(self, request: OriginRequest, status: int) -> None:
-        if status in RETRYABLE_STATUSES:
-            self._failing.note(request.url, self._reactor.seconds())
-        else:
-            self._failing.over(request.url)
 
     async def _attempt(self, request: OriginRequest, wish: _Wish, fresh: bool) -> OriginResponse:
         """@param fresh: on a new connection."""

@@ -37,7 +37,9 @@ MAX_FAILING = 1024
 
 
 class Failing:
-    """URLs whose last answer was a failure: who asks next gets what comes, without attempts that others made in vain.
+    """URLs whose last answer was a failure: who asks anew gets what comes, without attempts that others made in vain.
+
+    For requests of clients that have nothing yet; a body that was begun is worth every attempt.
 
     Times are seconds, of one clock.
     """

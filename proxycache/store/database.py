@@ -152,7 +152,9 @@ def prepare_file(path: Path) -> None:
 
 def set_aside(path: Path, now: float) -> Path:
     """Rename a corrupt database, with its log, so that it can be looked at; returns its new name."""
-    aside = path.with_name(f"{path.name}.corrupt-{int(now)}")
+    when = int(now)
+    while (aside := path.with_name(f"{path.name}.corrupt-{when}")).exists():
+        when += 1
     for suffix in ("", "-wal", "-shm"):
         try:
             os.replace(f"{path}{suffix}", f"{aside}{suffix}")

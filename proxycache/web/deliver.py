@@ -28,7 +28,7 @@ from proxycache.policy.fields import parse_directives
 from proxycache.policy.freshness import Reuse, may_serve_on_error, remaining, reuse
 from proxycache.policy.origins import ObjectTarget, resolve_target
 from proxycache.policy.responding import Part, answer, requested_ranges
-from proxycache.policy.retrying import MAX_ATTEMPTS
+from proxycache.policy.retrying import MAX_ATTEMPTS, RETRYABLE_STATUSES
 from proxycache.stream.passthrough import PassthroughProducer
 from proxycache.stream.servestream import ServeStream
 
@@ -212,7 +212,8 @@ class Delivery:
         if head:
             asked = RangeSpec(0, 0)
         expendable = stale is not None and self._may_be_stale(target, stale)
-        attempts = 1 if expendable else MAX_ATTEMPTS
+        in_vain = self._serving.failing.lasts(target.source_url, self._serving.clock.seconds())
+        attempts = 1 if expendable or in_vain else MAX_ATTEMPTS
         request = evolve(request, attempts=attempts, interim=self._exchange.request.write_interim)
         try:
             got = await manager.obtain(target, request, asked, stale, head)
@@ -224,7 +225,18 @@ class Delivery:
         if head and isinstance(got, Relayed) and got.response is not None and got.response.status == 416:
             got.response.abort()
             got = await manager.obtain(target, request, None, stale, head)
+        self._note(target, got)
         return got
+
+    def _note(self, target: ObjectTarget, got: Obtained | Relayed) -> None:
+        """Remember a failure, so that the next client does not wait for the same attempts."""
+        failing = self._serving.failing
+        if isinstance(got, Obtained):
+            failing.over(target.source_url)
+        elif got.response is not None and got.response.status in RETRYABLE_STATUSES:
+            failing.note(target.source_url, self._serving.clock.seconds())
+        elif got.response is not None:
+            failing.over(target.source_url)
 
     async def _not_stored(
         self,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from proxycache.accounts import Accounts
 from proxycache.fill.chunkmanager import ChunkManager
 from proxycache.interfaces import IOrigin
 from proxycache.policy.origins import OriginPolicy
+from proxycache.policy.retrying import Failing
 
 from .metrics import Metrics
 
@@ -35,3 +36,4 @@ class Serving:
     retry_attempts: int
     retry_timeout: float
     show_key: bool = False
+    failing: Failing = field(factory=Failing)
