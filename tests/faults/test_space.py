@@ -147,14 +147,18 @@ def test_chunks_of_another_size(make_rig: MakeRig) -> None:
     assert rig.metric("damaged_chunks_total") == 0
 
 
+def fits(rig: Rig) -> bool:
+    """Whether no more lies on the disk than may."""
+    return rig.blocks_on_disk() <= LIMIT + rig.files_overhead()
+
+
 def test_killed_while_evicting(rig: Rig) -> None:
     """What the database still knows may be a hole by then."""
     subjects = [rig.put(SIZE_MIB) for _ in range(3)]
     for subject in subjects:
         kill_during(subject, 0.1)
         rig.proxy.start()
-        room = LIMIT + rig.files_overhead()
-        until(lambda: rig.blocks_on_disk() <= room, 5, "what was written and not recorded to be given back")
+        until(lambda: fits(rig), 5, "what was written and not recorded to be given back")
         with watching(rig):
             subject.read()
             subject.read(3 * MIB, 18 * MIB)
