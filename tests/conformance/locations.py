@@ -5,6 +5,10 @@ from pathlib import Path
 
 from tests.servers.nginx import DOCUMENTED_LISTEN
 
+HIT = "hit"
+VALIDATED = "fwd-status=304"
+NOT_STORED = "detail=no-store"
+
 
 @dataclass(frozen=True)
 class Location:
@@ -12,9 +16,14 @@ class Location:
 
     name: str
     directives: str
-    unasked: bool
-    """Whether a stored response may be used without asking, so that a new version is seen only on request."""
+    cache_status: str
+    """What the second of two plain requests for all of it has in Cache-Status."""
     etag: bool = True
+
+    @property
+    def unasked(self) -> bool:
+        """Whether a stored response may be used without asking, so that a new version is seen only on request."""
+        return self.cache_status == HIT
 
     def block(self) -> str:
         """Its block of the configuration."""
@@ -22,14 +31,14 @@ class Location:
 
 
 LOCATIONS = (
-    Location("fresh", 'add_header Cache-Control "max-age=3600";', unasked=True),
-    Location("expires", "expires 1h;", unasked=True),
-    Location("silent", "", unasked=True),
-    Location("dated", 'etag off; add_header Cache-Control "max-age=3600";', unasked=True, etag=False),
-    Location("stale", 'add_header Cache-Control "max-age=0";', unasked=False),
-    Location("expired", "expires epoch;", unasked=False),
-    Location("dated-stale", 'etag off; add_header Cache-Control "max-age=0";', unasked=False, etag=False),
-    Location("unstored", 'add_header Cache-Control "no-store";', unasked=False),
+    Location("fresh", 'add_header Cache-Control "max-age=3600";', HIT),
+    Location("expires", "expires 1h;", HIT),
+    Location("silent", "", HIT),
+    Location("dated", 'etag off; add_header Cache-Control "max-age=3600";', HIT, etag=False),
+    Location("stale", 'add_header Cache-Control "max-age=0";', VALIDATED),
+    Location("expired", "expires epoch;", VALIDATED),
+    Location("dated-stale", 'etag off; add_header Cache-Control "max-age=0";', VALIDATED, etag=False),
+    Location("unstored", 'add_header Cache-Control "no-store";', NOT_STORED),
 )
 
 CONTENT_TYPES = {"mp4": "video/mp4", "txt": "text/plain", "bin": "application/octet-stream"}

@@ -11,7 +11,7 @@ from tests.conformance.versions import Version
 from tests.conformance.wire import RangeSpec, Request, range_field
 
 SEED = 9110
-NUMBER = 320
+NUMBER = 400
 CHUNK = 1 << 16
 """The product's smallest chunk size, which the test configures."""
 LENGTHS = (0, 1, 10, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 17, 5 * CHUNK - 1)
@@ -71,19 +71,21 @@ class _Draw:
         self._number = number
         self._location = LOCATIONS[number % len(LOCATIONS)]
         self._versions: list[Version] = []
+        self._unseen = False
 
     def sequence(self) -> Sequence:
-        """All of it."""
-        steps = tuple(self._step() for _ in range(self._chance.randint(3, 8)))
-        return Sequence(self._number, self._location, self._chance.choice(list(CONTENT_TYPES)), steps)
+        """All of it; at last what is stored by then is asked for as a whole."""
+        steps = [self._step() for _ in range(self._chance.randint(3, 8))]
+        steps += [self._asking(Request("GET")) for _ in range(2)]
+        return Sequence(self._number, self._location, self._chance.choice(list(CONTENT_TYPES)), tuple(steps))
 
     @property
     def _version(self) -> Version:
         return self._versions[-1]
 
     def _step(self) -> Step:
-        replaced = self._maybe(0.15) and bool(self._versions)
-        if replaced or not self._versions:
+        if not self._versions or self._maybe(0.15):
+            self._unseen = bool(self._versions) and self._location.unasked
             self._versions.append(self._new_version())
         request = Request("HEAD" if self._maybe(0.2) else "GET")
         drawing: list[tuple[float, Callable[[], tuple[str, str]]]] = [
@@ -98,9 +100,18 @@ class _Draw:
         for probability, field in drawing:
             if self._maybe(probability):
                 request = request.with_field(*field())
-        if replaced and self._location.unasked:
-            # A response with an Age of 0 would satisfy max-age=0.
+        return self._asking(request)
+
+    def _asking(self, request: Request) -> Step:
+        """A step that finds the current version, though an old one be fresh.
+
+        A 200 to a validation request may replace what is stored, but need not (RFC 9111, section 4.3.3), nor need a
+        part or an error: only after a request for the whole is the old version certain to be gone. To ask for
+        max-age=0 would not do, since a response may have an Age of 0.
+        """
+        if self._unseen:
             request = request.with_field("Cache-Control", "no-cache")
+            self._unseen = request.field("Range") is not None
         return Step(self._version, request)
 
     def _maybe(self, probability: float) -> bool:
