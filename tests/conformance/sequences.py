@@ -16,7 +16,8 @@ CHUNK = 1 << 16
 """The product's smallest chunk size, which the test configures."""
 LENGTHS = (0, 1, 10, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 17, 5 * CHUNK - 1)
 FIRST_MODIFIED = 1_600_000_000
-DAY = 86_400
+HOUR = 3_600
+DAY = 24 * HOUR
 
 NOT_RANGES = (
     *("bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-3", "bytes=0-1,5-3", "bytes=--5", "bytes=1-2-3"),
@@ -119,7 +120,7 @@ class _Draw:
 
     def _new_version(self) -> Version:
         """One of another time, and mostly of another length."""
-        modified = FIRST_MODIFIED + self._number * DAY + len(self._versions) * 3 * DAY
+        modified = FIRST_MODIFIED + self._number * HOUR + len(self._versions) * 3 * DAY
         return Version(self._chance.choice(LENGTHS), modified)
 
     # Ranges
