@@ -7,3 +7,7 @@ sequences.py     sequences of requests out of a seed
 deviations.py    where nginx leaves the RFC, and where the RFC leaves a choice: each by name and section
 agreement.py     an answer against the file, and the two answers against each other
 """
+
+import pytest
+
+pytest.register_assert_rewrite("tests.conformance.agreement", "tests.conformance.wire")

@@ -98,6 +98,8 @@ class _Draw:
             (0.15, self._if_unmodified_since),
             (0.1, self._cache_control),
         ]
+        if self._maybe(0.1):
+            drawing += [(1.0, field) for field in self._chance.choice(self._precedences())]
         for probability, field in drawing:
             if self._maybe(probability):
                 request = request.with_field(*field())
@@ -133,8 +135,20 @@ class _Draw:
         return range_field((self._spec(),))
 
     def _several(self) -> str:
+        if self._maybe(0.3):
+            return range_field(self._neighbours())
         count = EGREGIOUS if self._maybe(0.05) else self._chance.randint(2, 5)
         return range_field(tuple(self._spec() for _ in range(count)))
+
+    def _neighbours(self) -> tuple[RangeSpec, ...]:
+        """Some that overlap, touch, nearly touch, or do not, in any order."""
+        specs, at = [], self._chance.randint(0, self._version.length // 2)
+        for _ in range(self._chance.randint(2, 4)):
+            last = at + self._chance.choice((0, 9, 99, CHUNK))
+            specs.append(RangeSpec(at, last))
+            at = max(0, last + self._chance.choice((-5, 1, 40, 80, 81, 82, 500, 3000)))
+        self._chance.shuffle(specs)
+        return tuple(specs)
 
     def _unusual(self) -> str:
         """Valid, though seldom seen: empty members, white space, another case, leading zeros, enormous numbers."""
@@ -167,6 +181,15 @@ class _Draw:
         return max(0, near if self._maybe(0.7) else self._chance.randint(0, length))
 
     # Preconditions
+
+    def _precedences(self) -> tuple[tuple[Callable[[], tuple[str, str]], ...], ...]:
+        """Fields of which one decides what becomes of the other (section 13.2.2)."""
+        return (
+            (self._if_match, self._if_unmodified_since),
+            (self._if_none_match, self._if_modified_since),
+            (self._if_match, self._if_none_match),
+            (self._range, self._if_range),
+        )
 
     def _if_range(self) -> tuple[str, str]:
         return "If-Range", self._chance.choice((self._tag, self._tag, self._date, self._old_date, self._not_a_date))()
