@@ -1,6 +1,6 @@
 """The same requests through proxycache and straight to the nginx behind it.
 
-A sequence is run again by its number: `pytest tests/conformance -k "agree and 137"`.
+Sequence 137 alone: `pytest "tests/conformance/test_differential.py::test_answers_agree[137]"`.
 """
 
 from collections.abc import Callable

@@ -27,8 +27,10 @@ class Request:
         return replace(self, fields=tuple(field for field in self.fields if field[0] not in names))
 
     def with_field(self, name: str, value: str) -> "Request":
-        """The same, with this field in place of one of its name."""
-        return replace(self, fields=(*self.without(name).fields, (name, value)))
+        """The same, with this field in place of one of its name, or behind the others."""
+        if self.field(name) is None:
+            return replace(self, fields=(*self.fields, (name, value)))
+        return replace(self, fields=tuple((key, value if key == name else kept) for key, kept in self.fields))
 
     def __str__(self) -> str:
         return ", ".join((self.method, *(f"{name}: {value}" for name, value in self.fields)))
