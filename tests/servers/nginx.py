@@ -1,4 +1,4 @@
-"""A real nginx in front of an upstream, run in the foreground."""
+"""A real nginx, in front of an upstream or as an origin itself, run in the foreground."""
 
 import os
 import socket
@@ -18,17 +18,20 @@ STOP_SECONDS = 10.0
 
 
 class Nginx:
-    """nginx with one server block, in which `listen` and `proxy_pass` of the documentation are replaced."""
+    """nginx with one server block, in which `listen` and `proxy_pass` of the documentation are replaced.
 
-    def __init__(self, directory: Path, server: str, upstream: str) -> None:
-        for text in (DOCUMENTED_LISTEN, DOCUMENTED_UPSTREAM):
+    Without an upstream the block is that of an origin, and has no `proxy_pass`.
+    """
+
+    def __init__(self, directory: Path, server: str, upstream: str | None = None) -> None:
+        for text in (DOCUMENTED_LISTEN, *([DOCUMENTED_UPSTREAM] if upstream is not None else [])):
             assert server.count(text) == 1, f"no {text!r}, or more than one"
         self.directory = directory
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}/"
-        self._server = server.replace(DOCUMENTED_LISTEN, f"listen {HOST}:{self.port};").replace(
-            DOCUMENTED_UPSTREAM, f"proxy_pass {upstream.rstrip('/')};"
-        )
+        self._server = server.replace(DOCUMENTED_LISTEN, f"listen {HOST}:{self.port};")
+        if upstream is not None:
+            self._server = self._server.replace(DOCUMENTED_UPSTREAM, f"proxy_pass {upstream.rstrip('/')};")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
