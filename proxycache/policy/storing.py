@@ -53,6 +53,18 @@ def storable_fields(status: int, response: Fields) -> Fields:
     return fields.without({b"content-range"}) if status == 206 else fields
 
 
+OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"content-range"})
+"""Fields that a 304 does not change: they belong to the bytes that are stored (RFC 9111, section 3.2)."""
+
+
+def renewed_fields(stored: Fields, newer: Fields) -> Fields:
+    """The fields of a stored response after a 304 renewed it (RFC 9111, sections 3.2 and 4.3.4).
+
+    The stored Age was that of the earlier answer.
+    """
+    return stored.without({b"age"}).updated(storable_fields(304, newer).without(OF_THE_BYTES))
+
+
 _WITHOUT_CASE = frozenset({b"accept-charset", b"accept-encoding", b"accept-language"})
 """Fields in which case means nothing (RFC 9110, sections 12.5.2 to 12.5.4). Their order may mean something."""
 
