@@ -29,17 +29,20 @@ class Reuse(Enum):
     """Ask the origin first: the request wants that, though it could be used."""
 
 
-def targeted_directives(fields: Fields) -> dict[str, bytes | None]:
-    """Those meant for caches of our kind: where there are any, Cache-Control and Expires are not in force.
+def targeted_directives(fields: Fields) -> dict[str, bytes | None] | None:
+    """Those meant for caches of our kind: unless None, Cache-Control and Expires are not in force.
 
-    CDN-Cache-Control (RFC 9213), else Surrogate-Control (the W3C's note on the edge architecture, section 2.2).
+    CDN-Cache-Control (RFC 9213, section 2.2), else Surrogate-Control (the W3C's note on the edge architecture,
+    section 2.2).
     """
-    return parse_targeted(fields.joined(b"cdn-cache-control")) or parse_surrogate(fields.all(b"surrogate-control"))
+    found = parse_targeted(fields.joined(b"cdn-cache-control"))
+    return parse_surrogate(fields.all(b"surrogate-control")) or None if found is None else found
 
 
 def response_directives(fields: Fields) -> dict[str, bytes | None]:
     """The directives in force for this cache."""
-    return targeted_directives(fields) or parse_directives(fields.all(b"cache-control"))
+    targeted = targeted_directives(fields)
+    return parse_directives(fields.all(b"cache-control")) if targeted is None else targeted
 
 
 def explicit_lifetime(fields: Fields, now: float) -> float | None:
@@ -52,7 +55,7 @@ def explicit_lifetime(fields: Fields, now: float) -> float | None:
         if name in directives:
             return float(parse_delta_seconds(directives[name]) or 0)
     expires = fields.all(b"expires")
-    if expires and not targeted_directives(fields):
+    if expires and targeted_directives(fields) is None:
         at = parse_date(expires[0], now) if len(expires) == 1 else None
         if at is None:
             return 0.0
