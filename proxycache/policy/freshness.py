@@ -45,6 +45,14 @@ def response_directives(fields: Fields) -> dict[str, bytes | None]:
     return parse_directives(fields.all(b"cache-control")) if targeted is None else targeted
 
 
+def request_directives(request: Fields) -> dict[str, bytes | None]:
+    """The directives of a request; Pragma counts where there is no Cache-Control (RFC 9111, section 5.4)."""
+    lines = request.all(b"cache-control")
+    if not lines and b"no-cache" in (member.lower() for member in request.members(b"pragma")):
+        return {"no-cache": None}
+    return parse_directives(lines)
+
+
 def explicit_lifetime(fields: Fields, now: float) -> float | None:
     """Seconds of freshness that the origin states (section 4.2.1); None where it states none.
 
@@ -111,9 +119,7 @@ def reuse(representation: Representation, request: Fields, default_ttl: float | 
     """Whether a stored response answers a request without asking the origin (sections 4.2 and 5.2)."""
     fields = representation.fields
     stored = response_directives(fields)
-    asked = parse_directives(request.all(b"cache-control"))
-    if not request.all(b"cache-control") and b"no-cache" in (request.joined(b"pragma") or b"").lower():
-        asked["no-cache"] = None
+    asked = request_directives(request)
     age = current_age(representation, now)
     fresh_for = lifetime(representation, default_ttl) - age
     # A no-cache that names fields is taken for one that names none: section 5.2.2.4 allows it.
@@ -156,17 +162,15 @@ def may_serve_on_error(
     """
     if not may_be_stale(representation.fields):
         return False
-    if "no-cache" in parse_directives(request.all(b"cache-control")):
+    asked = request_directives(request)
+    if "no-cache" in asked:
         return False
     if disconnected:
         return True
     overdue = current_age(representation, now) - lifetime(representation, default_ttl)
     if stale_if_error is not None and overdue <= stale_if_error:
         return True
-    for directives in (
-        response_directives(representation.fields),
-        parse_directives(request.all(b"cache-control")),
-    ):
+    for directives in (response_directives(representation.fields), asked):
         window = parse_delta_seconds(directives.get("stale-if-error"))
         if window is not None and overdue <= window:
             return True
