@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from proxycache.errors import BadTarget, NoSuchOrigin
 
@@ -34,7 +34,12 @@ def _named(reference: bytes, target: ObjectTarget) -> ObjectTarget | None:
     """The target that a reference in a response names, resolved against the source URL."""
     try:
         url = urljoin(target.source_url.decode("ascii"), reference.decode("ascii")).partition("#")[0].encode("ascii")
-        if same_host(url, target.source_url) and url.startswith(target.origin.url):
+        if not same_host(url, target.source_url):
+            return None
+        # Scheme and host compare without case (RFC 9110, section 4.2.3): those of the target are as good, and as long.
+        start = len(b"://".join(urlsplit(url)[:2]))
+        url = target.source_url[:start] + url[start:]
+        if url.startswith(target.origin.url):
             prefix = target.origin.prefix
             return resolve_target(prefix + url.removeprefix(target.origin.url), [target.origin])
     except (ValueError, BadTarget, NoSuchOrigin):
