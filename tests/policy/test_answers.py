@@ -13,6 +13,7 @@ from proxycache.policy.validators import strong_validator
 from .casefile import Case, cases
 from .samples import NOW, stored
 
+
 def or_none(number: int | str) -> int | None:
     return number if isinstance(number, int) else None
 
