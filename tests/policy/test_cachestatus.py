@@ -32,7 +32,7 @@ def test_examples(case: Case) -> None:
     assert parameters.keys() == {name.replace("_", "-") for name in (*given_, "key") if name in case}
 
 
-tokens = st.from_regex(r"\A[a-z][a-z0-9-]{0,10}\Z")
+tokens = st.sampled_from(["uri-miss", "stale", "x", "*a/b", "origin-failed"])
 statuses = st.builds(
     CacheStatus,
     hit=st.booleans(),
@@ -46,7 +46,7 @@ statuses = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300, derandomize=True)
+@settings(deadline=None, max_examples=200, derandomize=True)
 @given(statuses)
 def test_whatever_is_rendered_is_a_structured_field(status: CacheStatus) -> None:
     member, parameters = parsed(status.render())
