@@ -12,6 +12,7 @@ HEURISTIC_FRACTION = 0.1
 """Part of the time since Last-Modified that counts as fresh without other information (section 4.2.2)."""
 
 HEURISTIC_MAX_SECONDS = 24 * 3600
+"""At most this long, however long ago Last-Modified is."""
 
 HEURISTIC_STATUSES = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501})
 """Status codes that may be cached by heuristics (RFC 9110, section 15.1)."""
@@ -32,15 +33,14 @@ class Reuse(Enum):
 def targeted_directives(fields: Fields) -> dict[str, bytes | None] | None:
     """Those meant for caches of our kind: unless None, Cache-Control and Expires are not in force.
 
-    CDN-Cache-Control (RFC 9213, section 2.2), else Surrogate-Control (the W3C's note on the edge architecture,
-    section 2.2).
+    CDN-Cache-Control (RFC 9213, section 2.2), else Surrogate-Control (the W3C's note on the edge architecture).
     """
     found = parse_targeted(fields.joined(b"cdn-cache-control"))
     return parse_surrogate(fields.all(b"surrogate-control")) or None if found is None else found
 
 
 def response_directives(fields: Fields) -> dict[str, bytes | None]:
-    """The directives in force for this cache."""
+    """The directives in force for this cache (RFC 9111, section 5.2; RFC 9213, section 2.2)."""
     targeted = targeted_directives(fields)
     return parse_directives(fields.all(b"cache-control")) if targeted is None else targeted
 
@@ -56,7 +56,7 @@ def request_directives(request: Fields) -> dict[str, bytes | None]:
 def explicit_lifetime(fields: Fields, now: float) -> float | None:
     """Seconds of freshness that the origin states (section 4.2.1); None where it states none.
 
-    An invalid number or date means already stale, hence 0.
+    An invalid number or date means already stale, hence 0 (sections 4.2.1 and 5.3).
     """
     directives = response_directives(fields)
     for name in ("s-maxage", "max-age"):
@@ -73,7 +73,7 @@ def explicit_lifetime(fields: Fields, now: float) -> float | None:
 
 
 def lifetime(representation: Representation, default_ttl: float | None) -> float:
-    """Seconds of freshness from the origin, else the configured C{default_ttl}, else heuristics."""
+    """Seconds of freshness from the origin, else the configured C{default_ttl}, else heuristics (section 4.2.2)."""
     fields = representation.fields
     stated = explicit_lifetime(fields, representation.response_time)
     if stated is not None:
@@ -104,12 +104,12 @@ def current_age(representation: Representation, now: float) -> float:
 
 
 def remaining(representation: Representation, default_ttl: float | None, now: float) -> int:
-    """Seconds for which it stays fresh, negative where it is stale (RFC 9211, section 2.5)."""
+    """Seconds for which it stays fresh, negative where it is stale (RFC 9211, section 2.4)."""
     return int(lifetime(representation, default_ttl) - current_age(representation, now))
 
 
 def may_be_stale(fields: Fields) -> bool:
-    """Whether nothing forbids serving this stale (section 4.2.4)."""
+    """Whether nothing forbids serving this stale (sections 4.2.4, 5.2.2.2, 5.2.2.4, 5.2.2.8 and 5.2.2.10)."""
     directives = response_directives(fields)
     forbidding = ("must-revalidate", "proxy-revalidate", "no-cache", "s-maxage")
     return not any(name in directives for name in forbidding)
@@ -125,6 +125,7 @@ def reuse(representation: Representation, request: Fields, default_ttl: float | 
     # A no-cache that names fields is taken for one that names none: section 5.2.2.4 allows it.
     if "no-cache" in stored:
         return Reuse.REVALIDATE
+    # Sections 5.2.1.4, 5.2.1.1 and 5.2.1.3
     unwanted = (
         "no-cache" in asked
         or ("max-age" in asked and age > (parse_delta_seconds(asked["max-age"]) or 0))
@@ -136,10 +137,12 @@ def reuse(representation: Representation, request: Fields, default_ttl: float | 
         return Reuse.FRESH
     if not may_be_stale(fields):
         return Reuse.REVALIDATE
+    # Section 5.2.1.2
     if "max-stale" in asked:
         limit = asked["max-stale"]
         if limit is None or -fresh_for <= (parse_delta_seconds(limit) or 0):
             return Reuse.FRESH
+    # RFC 5861, section 3
     window = parse_delta_seconds(stored.get("stale-while-revalidate"))
     if window is not None and -fresh_for <= window:
         return Reuse.STALE_WHILE_REVALIDATE

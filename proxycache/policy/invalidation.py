@@ -17,7 +17,7 @@ def invalidated_targets(method: str, target: ObjectTarget, status: int, response
     """The targets whose stored responses may not be reused without asking the origin.
 
     That of the request, and those that Location and Content-Location name, where they are of the same origin, after a
-    request that was not safe and did not fail.
+    request that was not safe and did not fail. A method whose safety is not known is taken for an unsafe one.
     """
     if method in SAFE_METHODS or not 200 <= status < 400:
         return []
