@@ -20,7 +20,7 @@ from .samples import NOW, http_date
 
 FOLDER = Path(__file__).parent.parent / "cases"
 
-SECTION = re.compile(r"RFC \d{4}, section \d+(\.\d+)*\Z|Edge Architecture, section \d+\.\d+\Z|beyond the RFCs\Z")
+SECTION = re.compile(r"RFC \d{4}, section \d+(\.\d+)*\Z|Edge Architecture, [\w-]+\Z|beyond the RFCs\Z")
 
 _MOMENT = re.compile(r"\{now([+-]\d+)?\}")
 
