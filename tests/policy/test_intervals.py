@@ -24,7 +24,7 @@ def reach_of(numbers: set[int], position: int) -> int:
     return position
 
 
-@settings(deadline=None, max_examples=400, derandomize=True)
+@settings(deadline=None, max_examples=200, derandomize=True)
 @given(operations)
 def test_agrees_with_a_set_of_integers(steps: list[tuple[str, int, int]]) -> None:
     intervals, numbers = Intervals(), set[int]()
@@ -44,7 +44,7 @@ def test_agrees_with_a_set_of_integers(steps: list[tuple[str, int, int]]) -> Non
             assert intervals.next_start(position) == min((a for a, _ in runs if a >= position), default=None)
 
 
-@settings(deadline=None, max_examples=300, derandomize=True)
+@settings(deadline=None, max_examples=200, derandomize=True)
 @given(operations, bounds, bounds)
 def test_covers_and_gaps(steps: list[tuple[str, int, int]], start: int, stop: int) -> None:
     intervals, numbers = Intervals(), set[int]()

@@ -44,7 +44,7 @@ from proxycache.policy.validators import (
 from .casefile import load
 from .samples import NOW, stored
 
-FEW = settings(deadline=None, max_examples=300, derandomize=True)
+FEW = settings(deadline=None, max_examples=200, derandomize=True)
 
 
 def valid(file: str, key: str = "value") -> list[bytes]:

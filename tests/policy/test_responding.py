@@ -216,7 +216,7 @@ range_members = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=400, derandomize=True)
+@settings(deadline=None, max_examples=200, derandomize=True)
 @given(
     st.lists(range_members, max_size=6).map(lambda members: b"bytes=" + b",".join(members)),
     st.integers(1, 1000),
