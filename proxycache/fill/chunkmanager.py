@@ -36,7 +36,7 @@ from proxycache.policy.intervals import Intervals
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.readahead import FIRST_WINDOW, NEAR
 from proxycache.policy.retrying import is_transient
-from proxycache.policy.storing import refusal, storable_fields, variant_matches, variant_of
+from proxycache.policy.storing import refusal, renewed_fields, storable_fields, variant_matches, variant_of
 from proxycache.policy.validators import strong_validator
 
 from .generation import Generation
@@ -50,9 +50,6 @@ MAX_VARIANTS = 16
 
 REPLACING_STATUSES = frozenset({200, 206, 404, 410})
 """Answers that may not be stored, and all the same say that what is stored is out of date."""
-
-OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"content-range"})
-"""Fields that a 304 does not change: they belong to the bytes that are stored (RFC 9111, section 3.2)."""
 
 CONDITIONAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})
 """Fields of our own in a request to the origin."""
@@ -350,8 +347,7 @@ class ChunkManager:
         if theirs is not None and mine is not None and not theirs.is_date and not mine.is_date and theirs != mine:
             self.unusable(stale)
             raise ObjectChanged("a 304 that tells of another version")
-        renewed = storable_fields(response.status, response.fields).without(OF_THE_BYTES)
-        fields = stale.representation.fields.without({b"age"}).updated(renewed)
+        fields = renewed_fields(stale.representation.fields, response.fields)
         ttl = target.origin.default_ttl
         if refusal(stale.representation.status, sent.fields, fields, ttl, response.response_time) is not None:
             self.unusable(stale)

@@ -34,8 +34,9 @@ class BodyExtent:
 def body_extent(status: int, fields: Fields, asked: RangeSpec | None, body_length: int | None) -> BodyExtent:
     """Check a 200 or 206 against the range that was C{asked}.
 
-    A 200 is the whole object, whatever was asked (RFC 9110, section 14.2). A 206 must carry one part that
-    begins exactly where the request did; it may end earlier or later, for both are told by its Content-Range.
+    A 200 is the whole object, whatever was asked (RFC 9110, section 14.2). A 206 must carry one part (section
+    15.3.7.1) that begins exactly where the request did; it may end earlier or later, for both are told by its
+    Content-Range (section 14.4).
 
     @param body_length: the declared length of the body, None where the framing does not say.
     @raise InvalidAnswer: a 206 nobody asked for, several parts, no or a contradictory Content-Range.
@@ -71,6 +72,8 @@ def body_extent(status: int, fields: Fields, asked: RangeSpec | None, body_lengt
 def end_told(fields: Fields, start: int) -> BodyExtent:
     """What a 416 to a request from C{start} on, of a version whose length is not known, tells: it ends right there.
 
+    Its Content-Range gives the length (RFC 9110, section 15.5.17).
+
     @raise ObjectChanged: it ends earlier, or the answer does not say where.
     """
     try:
@@ -85,8 +88,8 @@ def end_told(fields: Fields, start: int) -> BodyExtent:
 def check_version(known: Representation, status: int, fields: Fields, extent: BodyExtent, response_time: float) -> None:
     """Check that a 200 or 206 carries bytes of the version we C{know}.
 
-    Parts are joined under one strong validator (RFC 9110, section 15.3.7.3); by their length alone only where the
-    origin's policy says so, which the caller has to know.
+    Parts are joined under one strong validator (RFC 9111, section 3.4; RFC 9110, section 15.3.7.3), and in one coding
+    (section 8.8.3.3); by their length alone only where the origin's policy says so, which the caller has to know.
 
     @raise ObjectChanged: another version.
     @raise InvalidAnswer: neither the same nor another one for certain.

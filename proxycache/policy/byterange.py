@@ -16,7 +16,7 @@ MAX_RANGES = 64
 """More ranges than this in one request are refused (RFC 9110, section 17.15)."""
 
 COALESCE_GAP = 80
-"""Gaps smaller than this many bytes cost more as a part's header than as bytes (section 15.3.7.2)."""
+"""Gaps of up to this many bytes cost more as a part's header than as bytes (section 15.3.7.2)."""
 
 _MAX_DIGITS = 18
 _SPEC = re.compile(rb"(\d*)-(\d*)\Z")
@@ -38,7 +38,7 @@ class ByteRange:
 class RangeSpec:
     """One member of a Range field: C{first-last}, C{first-} or, with C{first} None, the suffix C{-last}.
 
-    Inclusive, as on the wire.
+    Inclusive, as on the wire (section 14.1.2).
     """
 
     first: int | None
@@ -47,7 +47,7 @@ class RangeSpec:
 
 @frozen
 class ContentRange:
-    """A Content-Range: half-open C{[start, stop)} of C{length}, None where the origin says C{*}."""
+    """A Content-Range: half-open C{[start, stop)} of C{length}, None where the origin says C{*} (section 14.4)."""
 
     start: int
     stop: int
@@ -56,7 +56,7 @@ class ContentRange:
 
 @frozen
 class Unsatisfied:
-    """C{Content-Range: bytes */length}, as a 416 carries it."""
+    """C{Content-Range: bytes */length}, as a 416 carries it (sections 14.4 and 15.5.17)."""
 
     length: int
 
@@ -69,7 +69,7 @@ def _number(digits: bytes) -> int:
 
 
 def parse_range(value: bytes) -> tuple[RangeSpec, ...]:
-    """Parse a Range field (RFC 9110, section 14.1.1 and 14.2).
+    """Parse a Range field (RFC 9110, sections 14.1.1, 14.1.2 and 14.2).
 
     @raise MalformedField: another unit, or no valid set of ranges. The field is then to be ignored.
     """
@@ -94,7 +94,7 @@ def parse_range(value: bytes) -> tuple[RangeSpec, ...]:
 
 
 def resolve(spec: RangeSpec, length: int) -> ByteRange | None:
-    """The bytes of a representation of C{length} that C{spec} selects, or None where there are none."""
+    """The bytes of a representation of C{length} that C{spec} selects (section 14.1.2); None: none."""
     if spec.first is None:
         start = max(0, length - (spec.last or 0))
         return ByteRange(start, length) if start < length and spec.last else None
@@ -106,6 +106,8 @@ def resolve(spec: RangeSpec, length: int) -> ByteRange | None:
 
 def select(specs: Sequence[RangeSpec], length: int) -> tuple[ByteRange, ...]:
     """The ranges to send: satisfiable ones, in the order asked; overlapping and near ones coalesced.
+
+    Sections 14.1.2, 14.2 and 15.3.7.2.
 
     @raise UnsatisfiableRange: none can be satisfied, or there are more than L{MAX_RANGES}.
     """
@@ -137,7 +139,7 @@ def select(specs: Sequence[RangeSpec], length: int) -> tuple[ByteRange, ...]:
 def wanted(asked: RangeSpec | None, length: int | None) -> tuple[int, int | None]:
     """The bytes, half-open, of an object of C{length} that a request for C{asked} (None: the whole) needs.
 
-    All of it where the length is not known.
+    All of it where the length is not known. (Section 14.1.2.)
     """
     if asked is None or length is None:
         return 0, length
@@ -167,10 +169,10 @@ def parse_content_range(value: bytes) -> ContentRange | Unsatisfied:
 
 
 def format_range(start: int, stop: int | None) -> bytes:
-    """The value of a Range field for half-open C{[start, stop)}; open-ended where C{stop} is None."""
+    """The value of a Range field for half-open C{[start, stop)}; open-ended where C{stop} is None (section 14.2)."""
     return b"bytes=%d-" % start if stop is None else b"bytes=%d-%d" % (start, stop - 1)
 
 
 def format_content_range(part: ByteRange, length: int) -> bytes:
-    """The value of a Content-Range field for C{part} of C{length}."""
+    """The value of a Content-Range field for C{part} of C{length} (section 14.4)."""
     return b"bytes %d-%d/%d" % (part.start, part.stop - 1, length)

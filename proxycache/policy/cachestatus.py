@@ -20,13 +20,16 @@ def _quoted(value: bytes) -> bytes:
 
 @frozen
 class CacheStatus:
-    """The parameters of our member of Cache-Status.
+    """The parameters of our member of Cache-Status (RFC 9211, section 2).
 
-    @ivar fwd: why the request went to the origin, None for a hit.
-    @ivar fwd_status: the origin's status, where it differs from the one sent.
-    @ivar ttl: seconds for which the response stays fresh; negative where it is stale.
-    @ivar key: the cache key.
-    @ivar detail: a token for people.
+    @ivar hit: the cache answered alone (section 2.1); excludes C{fwd}.
+    @ivar fwd: why the request went to the origin, None for a hit (section 2.2).
+    @ivar fwd_status: the origin's status, where it differs from the one sent (section 2.3).
+    @ivar ttl: seconds for which the response stays fresh; negative where it is stale (section 2.4).
+    @ivar stored: the origin's response was (section 2.5).
+    @ivar collapsed: another client's request to the origin served this one too (section 2.6).
+    @ivar key: the cache key (section 2.7).
+    @ivar detail: a token for people (section 2.8).
     """
 
     hit: bool = False
@@ -39,7 +42,7 @@ class CacheStatus:
     detail: str | None = None
 
     def render(self) -> bytes:
-        """The member as a structured field (RFC 8941)."""
+        """The member as an Item of a List of RFC 8941, section 3.1."""
         parts = [NAME]
         if self.hit:
             parts.append(b"hit")

@@ -33,7 +33,7 @@ def _as_lines(lines: Iterable[Line]) -> tuple[Line, ...]:
 
 @frozen
 class Fields:
-    """Field lines in their order, duplicates kept. Names compare without case."""
+    """Field lines in their order, duplicates kept. Names compare without case (RFC 9110, section 5.1)."""
 
     lines: tuple[Line, ...] = field(default=(), converter=_as_lines)
 
@@ -68,11 +68,11 @@ class Fields:
         return Fields((*self.lines, *lines))
 
     def members(self, name: bytes) -> list[bytes]:
-        """The members of a comma-separated list, quoted strings respected, empty ones dropped."""
+        """The members of a comma-separated list, quoted strings respected, empty ones dropped (section 5.6.1)."""
         return [member for value in self.all(name) for member in split_list(value)]
 
     def end_to_end(self) -> Fields:
-        """These fields less the hop-by-hop ones and those named in Connection."""
+        """These fields less the hop-by-hop ones and those named in Connection (RFC 9110, section 7.6.1)."""
         named = {member.lower() for member in self.members(b"connection")}
         return self.without(HOP_BY_HOP | named)
 
@@ -119,7 +119,7 @@ def _unquoted(value: bytes) -> bytes:
 def parse_directives(values: Iterable[bytes]) -> dict[str, bytes | None]:
     """Cache-Control and its kin (RFC 9111, section 5.2): name in lower case to argument, None without one.
 
-    The first of two directives of one name counts. What is no token is passed over.
+    The first of two directives of one name counts (section 4.2.1). What is no token is passed over.
     """
     found: dict[str, bytes | None] = {}
     for value in values:
@@ -136,7 +136,7 @@ MAX_DELTA_SECONDS = 2**31
 
 
 def parse_delta_seconds(value: bytes | None) -> int | None:
-    """A non-negative whole number of seconds, or None where C{value} is none."""
+    """A non-negative whole number of seconds (RFC 9111, section 1.2.2), or None where C{value} is none."""
     if value is None or not value.isdigit():
         return None
     digits = value.lstrip(b"0") or b"0"

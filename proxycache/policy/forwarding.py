@@ -16,10 +16,13 @@ CONDITIONAL = frozenset(
         b"if-unmodified-since",
     }
 )
-"""Fields that go along only where the origin answers the client itself: a cache asks for what it wants to store."""
+"""Fields that go along only where the origin answers the client itself: a cache asks for what it wants to store.
+
+RFC 9110, sections 13.1 and 14.2; RFC 9111, section 4.3.1.
+"""
 
 OF_THE_BODY = frozenset({b"content-type", b"expect"})
-"""Fields that go along only with a body."""
+"""Fields that go along only with a body (RFC 9110, sections 8.3 and 10.1.1)."""
 
 _OURS = (
     CONDITIONAL
@@ -29,6 +32,7 @@ _OURS = (
 
 
 def _via(request: Fields) -> bytes:
+    """Section 7.6.3: every intermediary adds itself."""
     return b", ".join([*request.all(b"via"), VIA])
 
 
@@ -43,7 +47,10 @@ def forwarded_fields(request: Fields) -> Fields:
 
 
 def relayed_fields(request: Fields, method: str, with_body: bool) -> Fields:
-    """Those of a request that the origin answers for this client alone."""
+    """Those of a request that the origin answers for this client alone.
+
+    Range is defined for GET only (section 14.2).
+    """
     drop = _OURS - CONDITIONAL
     if method == "HEAD":
         drop |= {b"range", b"if-range"}

@@ -12,6 +12,7 @@ HEURISTIC_FRACTION = 0.1
 """Part of the time since Last-Modified that counts as fresh without other information (section 4.2.2)."""
 
 HEURISTIC_MAX_SECONDS = 24 * 3600
+"""At most this long, however long ago Last-Modified is."""
 
 HEURISTIC_STATUSES = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501})
 """Status codes that may be cached by heuristics (RFC 9110, section 15.1)."""
@@ -29,30 +30,40 @@ class Reuse(Enum):
     """Ask the origin first: the request wants that, though it could be used."""
 
 
-def targeted_directives(fields: Fields) -> dict[str, bytes | None]:
-    """Those meant for caches of our kind: where there are any, Cache-Control and Expires are not in force.
+def targeted_directives(fields: Fields) -> dict[str, bytes | None] | None:
+    """Those meant for caches of our kind: unless None, Cache-Control and Expires are not in force.
 
-    CDN-Cache-Control (RFC 9213), else Surrogate-Control (the W3C's note on the edge architecture, section 2.2).
+    CDN-Cache-Control (RFC 9213, section 2.2), else Surrogate-Control (the W3C's note on the edge architecture).
     """
-    return parse_targeted(fields.joined(b"cdn-cache-control")) or parse_surrogate(fields.all(b"surrogate-control"))
+    found = parse_targeted(fields.joined(b"cdn-cache-control"))
+    return parse_surrogate(fields.all(b"surrogate-control")) or None if found is None else found
 
 
 def response_directives(fields: Fields) -> dict[str, bytes | None]:
-    """The directives in force for this cache."""
-    return targeted_directives(fields) or parse_directives(fields.all(b"cache-control"))
+    """The directives in force for this cache (RFC 9111, section 5.2; RFC 9213, section 2.2)."""
+    targeted = targeted_directives(fields)
+    return parse_directives(fields.all(b"cache-control")) if targeted is None else targeted
+
+
+def request_directives(request: Fields) -> dict[str, bytes | None]:
+    """The directives of a request; Pragma counts where there is no Cache-Control (RFC 9111, section 5.4)."""
+    lines = request.all(b"cache-control")
+    if not lines and b"no-cache" in (member.lower() for member in request.members(b"pragma")):
+        return {"no-cache": None}
+    return parse_directives(lines)
 
 
 def explicit_lifetime(fields: Fields, now: float) -> float | None:
     """Seconds of freshness that the origin states (section 4.2.1); None where it states none.
 
-    An invalid number or date means already stale, hence 0.
+    An invalid number or date means already stale, hence 0 (sections 4.2.1 and 5.3).
     """
     directives = response_directives(fields)
     for name in ("s-maxage", "max-age"):
         if name in directives:
             return float(parse_delta_seconds(directives[name]) or 0)
     expires = fields.all(b"expires")
-    if expires and not targeted_directives(fields):
+    if expires and targeted_directives(fields) is None:
         at = parse_date(expires[0], now) if len(expires) == 1 else None
         if at is None:
             return 0.0
@@ -62,7 +73,7 @@ def explicit_lifetime(fields: Fields, now: float) -> float | None:
 
 
 def lifetime(representation: Representation, default_ttl: float | None) -> float:
-    """Seconds of freshness from the origin, else the configured C{default_ttl}, else heuristics."""
+    """Seconds of freshness from the origin, else the configured C{default_ttl}, else heuristics (section 4.2.2)."""
     fields = representation.fields
     stated = explicit_lifetime(fields, representation.response_time)
     if stated is not None:
@@ -93,12 +104,12 @@ def current_age(representation: Representation, now: float) -> float:
 
 
 def remaining(representation: Representation, default_ttl: float | None, now: float) -> int:
-    """Seconds for which it stays fresh, negative where it is stale (RFC 9211, section 2.5)."""
+    """Seconds for which it stays fresh, negative where it is stale (RFC 9211, section 2.4)."""
     return int(lifetime(representation, default_ttl) - current_age(representation, now))
 
 
 def may_be_stale(fields: Fields) -> bool:
-    """Whether nothing forbids serving this stale (section 4.2.4)."""
+    """Whether nothing forbids serving this stale (sections 4.2.4, 5.2.2.2, 5.2.2.4, 5.2.2.8 and 5.2.2.10)."""
     directives = response_directives(fields)
     forbidding = ("must-revalidate", "proxy-revalidate", "no-cache", "s-maxage")
     return not any(name in directives for name in forbidding)
@@ -108,14 +119,13 @@ def reuse(representation: Representation, request: Fields, default_ttl: float | 
     """Whether a stored response answers a request without asking the origin (sections 4.2 and 5.2)."""
     fields = representation.fields
     stored = response_directives(fields)
-    asked = parse_directives(request.all(b"cache-control"))
-    if not request.all(b"cache-control") and b"no-cache" in (request.joined(b"pragma") or b"").lower():
-        asked["no-cache"] = None
+    asked = request_directives(request)
     age = current_age(representation, now)
     fresh_for = lifetime(representation, default_ttl) - age
     # A no-cache that names fields is taken for one that names none: section 5.2.2.4 allows it.
     if "no-cache" in stored:
         return Reuse.REVALIDATE
+    # Sections 5.2.1.4, 5.2.1.1 and 5.2.1.3
     unwanted = (
         "no-cache" in asked
         or ("max-age" in asked and age > (parse_delta_seconds(asked["max-age"]) or 0))
@@ -127,10 +137,12 @@ def reuse(representation: Representation, request: Fields, default_ttl: float | 
         return Reuse.FRESH
     if not may_be_stale(fields):
         return Reuse.REVALIDATE
+    # Section 5.2.1.2
     if "max-stale" in asked:
         limit = asked["max-stale"]
         if limit is None or -fresh_for <= (parse_delta_seconds(limit) or 0):
             return Reuse.FRESH
+    # RFC 5861, section 3
     window = parse_delta_seconds(stored.get("stale-while-revalidate"))
     if window is not None and -fresh_for <= window:
         return Reuse.STALE_WHILE_REVALIDATE
@@ -153,17 +165,15 @@ def may_serve_on_error(
     """
     if not may_be_stale(representation.fields):
         return False
-    if "no-cache" in parse_directives(request.all(b"cache-control")):
+    asked = request_directives(request)
+    if "no-cache" in asked:
         return False
     if disconnected:
         return True
     overdue = current_age(representation, now) - lifetime(representation, default_ttl)
     if stale_if_error is not None and overdue <= stale_if_error:
         return True
-    for directives in (
-        response_directives(representation.fields),
-        parse_directives(request.all(b"cache-control")),
-    ):
+    for directives in (response_directives(representation.fields), asked):
         window = parse_delta_seconds(directives.get("stale-if-error"))
         if window is not None and overdue <= window:
             return True

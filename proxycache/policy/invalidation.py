@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from proxycache.errors import BadTarget, NoSuchOrigin
 
@@ -17,7 +17,7 @@ def invalidated_targets(method: str, target: ObjectTarget, status: int, response
     """The targets whose stored responses may not be reused without asking the origin.
 
     That of the request, and those that Location and Content-Location name, where they are of the same origin, after a
-    request that was not safe and did not fail.
+    request that was not safe and did not fail. A method whose safety is not known is taken for an unsafe one.
     """
     if method in SAFE_METHODS or not 200 <= status < 400:
         return []
@@ -34,7 +34,12 @@ def _named(reference: bytes, target: ObjectTarget) -> ObjectTarget | None:
     """The target that a reference in a response names, resolved against the source URL."""
     try:
         url = urljoin(target.source_url.decode("ascii"), reference.decode("ascii")).partition("#")[0].encode("ascii")
-        if same_host(url, target.source_url) and url.startswith(target.origin.url):
+        if not same_host(url, target.source_url):
+            return None
+        # Scheme and host compare without case (RFC 9110, section 4.2.3): those of the target are as good, and as long.
+        start = len(b"://".join(urlsplit(url)[:2]))
+        url = target.source_url[:start] + url[start:]
+        if url.startswith(target.origin.url):
             prefix = target.origin.prefix
             return resolve_target(prefix + url.removeprefix(target.origin.url), [target.origin])
     except (ValueError, BadTarget, NoSuchOrigin):

@@ -46,7 +46,7 @@ class Answer:
 
 
 def requested_ranges(request: Fields) -> tuple[RangeSpec, ...]:
-    """The ranges that a GET asks for; none where the field is absent or to be ignored."""
+    """The ranges that a GET asks for; none where the field is absent or to be ignored (section 14.2)."""
     values = request.all(b"range")
     if len(values) != 1:
         return ()
@@ -66,6 +66,9 @@ def answer(
     boundary: bytes,
 ) -> Answer:
     """Answer a GET or HEAD from a stored response.
+
+    Preconditions first (section 13.2.2), then ranges, if If-Range lets them (sections 13.1.5 and 14.2); Age is that of
+    now (RFC 9111, sections 4 and 5.1).
 
     @param always_partial: answer a GET without Range with 206 all the same, for players that only then seek.
     @param boundary: separates the parts of a multipart answer; must not occur in them.

@@ -22,6 +22,7 @@ def is_transient(status: int, response: Fields) -> bool:
     """Whether an answer is a failure that may be over at the next attempt.
 
     One that says how long it may be kept, or since when it is so, is meant, and goes to the client as it is.
+    (RFC 9110, section 15.6; RFC 6585, section 4.)
     """
     if status not in RETRYABLE_STATUSES:
         return False

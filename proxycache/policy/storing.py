@@ -13,23 +13,29 @@ UNDERSTOOD_STATUSES = HEURISTIC_STATUSES | {302, 303, 307, 400, 403, 451, 500, 5
 
 
 def refusal(status: int, request: Fields, response: Fields, default_ttl: float | None, now: float) -> str | None:
-    """Why the response to a GET may not be stored, as a token for Cache-Status; None where it may."""
+    """Why the response to a GET may not be stored, as a token for Cache-Status; None where it may (section 3)."""
     directives = response_directives(response)
+    # Sections 5.2.2.3 and 5.2.2.5
     if "must-understand" in directives:
         if status not in UNDERSTOOD_STATUSES:
             return "not-understood"
     elif "no-store" in directives:
         return "no-store"
+    # Section 5.2.2.7; one that names fields is taken for one that names none, as it allows.
     if "private" in directives:
         return "private"
+    # Section 5.2.1.5
     if "no-store" in parse_directives(request.all(b"cache-control")):
         return "request-no-store"
+    # Section 3.5
     if request.first(b"authorization") is not None and not any(
         name in directives for name in ("public", "must-revalidate", "s-maxage")
     ):
         return "authorization"
+    # Section 4.1: it would match no request.
     if b"*" in response.members(b"vary"):
         return "vary-any"
+    # Section 3: final responses only; section 4.3.4 tells what a 304 is for.
     if status < 200 or status == 304:
         return "status"
     stated = explicit_lifetime(response, now)
@@ -48,9 +54,24 @@ def refusal(status: int, request: Fields, response: Fields, default_ttl: float |
 
 
 def storable_fields(status: int, response: Fields) -> Fields:
-    """The fields a stored response keeps (section 3.1). Of a 206, Content-Range describes one transfer."""
+    """The fields a stored response keeps (section 3.1).
+
+    Of a 206, Content-Range describes one transfer (RFC 9110, section 14.4).
+    """
     fields = response.end_to_end()
     return fields.without({b"content-range"}) if status == 206 else fields
+
+
+OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"content-range"})
+"""Fields that a 304 does not change: they belong to the bytes that are stored (RFC 9111, section 3.2)."""
+
+
+def renewed_fields(stored: Fields, newer: Fields) -> Fields:
+    """The fields of a stored response after a 304 renewed it (RFC 9111, sections 3.2 and 4.3.4).
+
+    The stored Age was that of the earlier answer.
+    """
+    return stored.without({b"age"}).updated(storable_fields(304, newer).without(OF_THE_BYTES))
 
 
 _WITHOUT_CASE = frozenset({b"accept-charset", b"accept-encoding", b"accept-language"})
@@ -66,7 +87,7 @@ def _normalised(request: Fields, name: bytes) -> bytes | None:
 
 
 def variant_of(response: Fields, request: Fields) -> Variant:
-    """The request's values of the fields that the response's Vary names."""
+    """The request's values of the fields that the response's Vary names (section 4.1; RFC 9110, section 12.5.5)."""
     names = sorted({member.lower() for member in response.members(b"vary")})
     return tuple((name, _normalised(request, name)) for name in names)
 

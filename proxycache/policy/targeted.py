@@ -18,17 +18,20 @@ SURROGATE_CAPABILITY = (b"Surrogate-Capability", DEVICE + b'="Surrogate/1.0"')
 _NUMBERS = frozenset({"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"})
 
 
-def parse_targeted(value: bytes | None) -> dict[str, bytes | None]:
-    """CDN-Cache-Control, a Dictionary of RFC 8941: none where it does not parse (RFC 9213, section 2.1).
+def parse_targeted(value: bytes | None) -> dict[str, bytes | None] | None:
+    """CDN-Cache-Control, a Dictionary of RFC 8941: None where it is absent, empty or does not parse.
 
-    A member whose value is of a type that its directive does not have is passed over.
+    A member whose value is of a type that its directive does not have is passed over; the field is in force all the
+    same (RFC 9213, section 2.1).
     """
     if not value:
-        return {}
+        return None
     try:
         members: Any = http_sf.parse(value, tltype="dictionary")
     except ValueError:
-        return {}
+        return None
+    if not members:
+        return None
     found: dict[str, bytes | None] = {}
     for name, (argument, _) in members.items():
         if name in _NUMBERS:

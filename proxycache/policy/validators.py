@@ -10,7 +10,10 @@ from attrs import frozen
 from .fields import Fields, parse_date
 
 LAST_MODIFIED_STRONG_SECONDS = 60
-"""How much older than Date a Last-Modified must be to serve as a strong validator (section 8.8.2.2)."""
+"""How much older than Date a Last-Modified must be to serve as a strong validator.
+
+Section 8.8.2.2 asks for a second where both come from one clock, and for enough to make do with two otherwise.
+"""
 
 _ETAG = re.compile(rb'(W/)?("[\x21\x23-\x7e\x80-\xff]*")\Z')
 _ETAG_IN_LIST = re.compile(rb'[ \t]*(?:(W/)?("[\x21\x23-\x7e\x80-\xff]*"))?[ \t]*(?:,|\Z)')
@@ -18,7 +21,7 @@ _ETAG_IN_LIST = re.compile(rb'[ \t]*(?:(W/)?("[\x21\x23-\x7e\x80-\xff]*"))?[ \t]
 
 @frozen
 class ETag:
-    """An entity tag, its opaque part with the quotes."""
+    """An entity tag, its opaque part with the quotes (section 8.8.3)."""
 
     opaque: bytes
     weak: bool = False
@@ -36,6 +39,8 @@ class ETag:
 class Validator:
     """What binds the parts of one version together: a strong entity tag, or a Last-Modified that may serve as one.
 
+    Sections 8.8.1 and 8.8.2.2.
+
     @ivar value: the field's value, as If-Range sends it.
     """
 
@@ -44,13 +49,16 @@ class Validator:
 
 
 def parse_etag(value: bytes | None) -> ETag | None:
-    """One entity tag, or None where C{value} is none."""
+    """One entity tag (section 8.8.3), or None where C{value} is none."""
     match = _ETAG.match(value.strip(b" \t")) if value is not None else None
     return None if match is None else ETag(match[2], match[1] is not None)
 
 
 def parse_etag_list(value: bytes) -> list[ETag] | None:
-    """The tags of If-Match or If-None-Match, commas inside quotes respected; None where it is no such list."""
+    """The tags of If-Match or If-None-Match (sections 13.1.1 and 13.1.2); None where it is no such list.
+
+    Commas inside quotes are respected.
+    """
     tags: list[ETag] = []
     position = 0
     while position < len(value):
@@ -98,6 +106,7 @@ def evaluate_preconditions(request: Fields, stored: Fields, now: float) -> Verdi
     tag = parse_etag(stored.first(b"etag"))
     modified = parse_date(stored.first(b"last-modified"), now)
 
+    # Section 13.1.1, else 13.1.4
     if_match = request.joined(b"if-match")
     if if_match is not None:
         if if_match.strip() != b"*":
@@ -109,6 +118,7 @@ def evaluate_preconditions(request: Fields, stored: Fields, now: float) -> Verdi
         if since is not None and modified is not None and modified > since:
             return Verdict.FAILED
 
+    # Section 13.1.2, else 13.1.3
     if_none_match = request.joined(b"if-none-match")
     if if_none_match is not None:
         if if_none_match.strip() == b"*":
@@ -135,6 +145,7 @@ def range_applies(request: Fields, stored: Fields, now: float) -> bool:
         return asked.strongly_equals(parse_etag(stored.first(b"etag")))
     if parse_date(raw, now) is None:
         return False
+    # An exact match, of a date that is a strong validator (section 8.8.2.2).
     modified = stored.first(b"last-modified")
     if modified is None or modified.strip() != raw.strip():
         return False

@@ -1,5 +1,6 @@
 """The set of intervals against a plain set of integers."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +24,7 @@ def reach_of(numbers: set[int], position: int) -> int:
     return position
 
 
-@settings(deadline=None, max_examples=400, derandomize=True)
+@settings(deadline=None, max_examples=200, derandomize=True)
 @given(operations)
 def test_agrees_with_a_set_of_integers(steps: list[tuple[str, int, int]]) -> None:
     intervals, numbers = Intervals(), set[int]()
@@ -43,9 +44,9 @@ def test_agrees_with_a_set_of_integers(steps: list[tuple[str, int, int]]) -> Non
             assert intervals.next_start(position) == min((a for a, _ in runs if a >= position), default=None)
 
 
-@settings(deadline=None, max_examples=300, derandomize=True)
+@settings(deadline=None, max_examples=200, derandomize=True)
 @given(operations, bounds, bounds)
-def test_covers(steps: list[tuple[str, int, int]], start: int, stop: int) -> None:
+def test_covers_and_gaps(steps: list[tuple[str, int, int]], start: int, stop: int) -> None:
     intervals, numbers = Intervals(), set[int]()
     for operation, first, end in steps:
         if operation == "add":
@@ -54,7 +55,31 @@ def test_covers(steps: list[tuple[str, int, int]], start: int, stop: int) -> Non
         else:
             intervals.remove(first, end)
             numbers -= set(range(first, end))
-    assert intervals.covers(start, stop) == (set(range(start, stop)) <= numbers)
+    asked = set(range(start, stop))
+    assert intervals.covers(start, stop) == (asked <= numbers)
+    assert list(intervals.gaps(start, stop)) == runs_of(asked - numbers)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "gaps"),
+    [
+        (0, 30, [(0, 5), (10, 20), (25, 30)]),
+        (5, 10, []),
+        (7, 22, [(10, 20)]),
+        (10, 20, [(10, 20)]),
+        (12, 15, [(12, 15)]),
+        (24, 26, [(25, 26)]),
+        (40, 50, [(40, 50)]),
+        (7, 7, []),
+        (12, 12, []),
+        (15, 12, []),
+    ],
+)
+def test_gaps_between_two_intervals(start: int, stop: int, gaps: list[tuple[int, int]]) -> None:
+    intervals = Intervals()
+    intervals.add(5, 10)
+    intervals.add(20, 25)
+    assert list(intervals.gaps(start, stop)) == gaps
 
 
 def test_touching_intervals_become_one() -> None:

@@ -96,7 +96,7 @@ location_like = st.lists(
 ).map(b"".join)
 
 
-@settings(deadline=None, max_examples=600, derandomize=True)
+@settings(deadline=None, max_examples=300, derandomize=True)
 @given(st.one_of(st.binary(max_size=30), location_like))
 @example(b"//[")
 @example(b"http://[v1.x]/")

@@ -1,34 +1,28 @@
 """When a failed request is tried again."""
 
-import pytest
-
 from proxycache.policy.retrying import (
     EXPIRED_STATUSES,
+    FAILING_SECONDS,
     MAX_ATTEMPTS,
     MAX_DELAY_SECONDS,
+    MAX_FAILING,
     RETRYABLE_STATUSES,
+    Failing,
+    is_transient,
     retry_delay,
 )
 
+from .casefile import Case, cases
 
-@pytest.mark.parametrize(
-    ("failures", "retry_after", "delay"),
-    [
-        (1, None, 0.5),
-        (2, None, 1.0),
-        (3, None, None),
-        (100, None, None),
-        (1, 0.0, 0.5),
-        (1, 7.0, 7.0),
-        (2, 0.7, 1.0),
-        (1, 30.0, 30.0),
-        (1, 30.1, None),
-        (1, float("inf"), None),
-        (3, 1.0, None),
-    ],
-)
-def test_delays(failures: int, retry_after: float | None, delay: float | None) -> None:
-    assert retry_delay(failures, retry_after) == delay
+
+@cases("retry-delays", "failures", "retry_after", "delay")
+def test_delays(case: Case) -> None:
+    assert retry_delay(case["failures"], case.get("retry_after")) == case.outcome("delay")
+
+
+@cases("transient", "status", "response", "transient")
+def test_failures_that_may_be_over_soon(case: Case) -> None:
+    assert is_transient(case["status"], case.fields("response")) is case["transient"]
 
 
 def test_it_ends_and_waits_longer_each_time() -> None:
@@ -43,3 +37,45 @@ def test_it_ends_and_waits_longer_each_time() -> None:
 def test_statuses() -> None:
     assert frozenset({429, 500, 502, 503, 504}) == RETRYABLE_STATUSES
     assert frozenset({401, 403, 410}) == EXPIRED_STATUSES
+
+
+URL = b"http://origin.example/a"
+
+
+def test_nothing_fails_before_it_is_noted() -> None:
+    assert not Failing().lasts(URL, 0.0)
+
+
+def test_a_failure_lasts_for_its_time_and_no_longer() -> None:
+    failing = Failing()
+    failing.note(URL, 10.0)
+    assert failing.lasts(URL, 10.0)
+    assert failing.lasts(URL, 10.0 + FAILING_SECONDS - 0.001)
+    assert not failing.lasts(URL, 10.0 + FAILING_SECONDS)
+    assert not failing.lasts(URL + b"?", 10.0)
+
+
+def test_noted_again_it_lasts_from_then_on() -> None:
+    failing = Failing()
+    failing.note(URL, 10.0)
+    failing.note(URL, 12.0)
+    assert failing.lasts(URL, 10.0 + FAILING_SECONDS)
+
+
+def test_an_answer_ends_it() -> None:
+    failing = Failing()
+    failing.over(URL)
+    failing.note(URL, 10.0)
+    failing.over(URL)
+    assert not failing.lasts(URL, 10.0)
+
+
+def test_the_oldest_are_forgotten_and_not_the_ones_noted_again() -> None:
+    failing = Failing()
+    names = [b"%d" % n for n in range(MAX_FAILING)]
+    for name in names:
+        failing.note(name, 0.0)
+    failing.note(names[0], 0.0)
+    failing.note(URL, 0.0)
+    assert not failing.lasts(names[1], 0.0)
+    assert all(failing.lasts(name, 0.0) for name in (names[0], names[2], names[-1], URL))
