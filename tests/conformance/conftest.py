@@ -1,0 +1,35 @@
+"""Fixtures: the product before a scripted origin at "/", and before one in the test's own hand at "/hand/"."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.conftest import clean_process, numbered, origin, other, proxy, rig
+from tests.servers.byhand import Listener
+from tests.servers.origin import Origin
+from tests.servers.proxycache import Config
+
+__all__ = ["clean_process", "config", "hand", "numbered", "origin", "other", "proxy", "rig"]
+
+METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH", "M-SEARCH", "PROPFIND", "purge"]
+
+
+@pytest.fixture(scope="module")
+def hand() -> Iterator[Listener]:
+    """An origin that says what the test says."""
+    with Listener() as hand:
+        yield hand
+
+
+@pytest.fixture(scope="module")
+def config(origin: Origin, other: Origin, hand: Listener) -> Config:
+    """Origins that take unsafe methods, and one that does not."""
+    return {
+        "fetch": {"first_byte_timeout": 5, "idle_timeout": 5, "linger": 0.2},
+        "origin": [
+            {"name": "plain", "prefix": "/", "url": origin.url, "methods": METHODS},
+            {"name": "other", "prefix": "/other/", "url": other.url, "methods": METHODS},
+            {"name": "reading", "prefix": "/reading/", "url": origin.url},
+            {"name": "hand", "prefix": "/hand/", "url": hand.url, "methods": METHODS},
+        ],
+    }
