@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conformance.conversation import Room
 from tests.integration.conftest import clean_process, numbered, origin, other, proxy, rig
 from tests.servers.byhand import Listener
 from tests.servers.origin import Origin
-from tests.servers.proxycache import Config
+from tests.servers.proxycache import Config, Proxycache
 
-__all__ = ["clean_process", "config", "hand", "numbered", "origin", "other", "proxy", "rig"]
+__all__ = ["clean_process", "config", "hand", "numbered", "origin", "other", "proxy", "rig", "room"]
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH", "M-SEARCH", "PROPFIND", "purge"]
 
@@ -33,3 +34,11 @@ def config(origin: Origin, other: Origin, hand: Listener) -> Config:
             {"name": "hand", "prefix": "/hand/", "url": hand.url, "methods": METHODS},
         ],
     }
+
+
+@pytest.fixture
+def room(proxy: Proxycache, hand: Listener) -> Iterator[Room]:
+    """An object of the test's own at the origin in its hand."""
+    hand.turn_away()
+    yield Room(proxy, hand)
+    hand.turn_away()
