@@ -186,6 +186,26 @@ class TestAfterARestart:
         assert not is_kept(named)
         assert is_kept(untouched)
 
+    def test_all_variants_that_were_only_in_the_database(self, rig: Rig) -> None:
+        film = rig.put(1000, headers=(("Vary", "X-Device"),))
+        for device in ("1", "2"):
+            film.get_whole(("X-Device", device))
+        rig.proxy.restart()
+        send(film, "POST")
+        for device in ("1", "2"):
+            assert film.get_whole(("X-Device", device)).cache_status != HIT
+
+    def test_also_where_it_was_killed_right_after(self, rig: Rig) -> None:
+        """The client was told that its change was made: what it changed must not come back."""
+        # product bug: the answer goes out before the database has forgotten
+        film = stored(rig)
+        rig.proxy.restart()
+        assert is_kept(film)
+        send(film, "PUT", 204)
+        rig.proxy.kill()
+        rig.proxy.start()
+        assert not is_kept(film)
+
     def test_what_was_only_in_the_database_and_another_restart(self, rig: Rig) -> None:
         film = stored(rig)
         rig.proxy.restart()

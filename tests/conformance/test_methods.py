@@ -301,6 +301,25 @@ class TestAnswers:
             assert (head.field("Content-Length"), client.rest()) == (b"8", b"some")
         assert room.hand.left_alone(0.1)
 
+    @pytest.mark.parametrize(
+        "status", [b"301 Moved Permanently", b"302 Found", b"303 See Other", b"307 Temporary Redirect"]
+    )
+    def test_that_lead_elsewhere_are_the_clients_to_follow(self, room: Room, status: bytes) -> None:
+        """Its body is gone, and nobody may do twice what was asked once."""
+        answer = response(status, b"Location: " + room.hand.url.encode() + b"elsewhere")
+        _, received = room.exchange("POST", answer, "Content-Length: 4", body=b"text")
+        assert received.startswith(b"HTTP/1.1 " + status)
+        assert room.hand.left_alone(0)
+
+    def test_to_http_1_0(self, room: Room) -> None:
+        """It knows no chunks: the end of the connection tells it."""
+        client, origin, head = room.begin("POST", "Content-Length: 4", version="1.0", body=b"text")
+        with client, origin:
+            assert origin.body(head) == b"text"
+            origin.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n0\r\n\r\n")
+            told = client.head()
+            assert (told.all("Transfer-Encoding"), client.rest()) == ([], b"some")
+
     def test_are_never_stored(self, room: Room) -> None:
         answer = response(b"200 OK", b"Cache-Control: max-age=3600", b'ETag: "a"', body=b"post")
         room.exchange("POST", answer)

@@ -26,6 +26,19 @@ class TestUnknownCodings:
             origin.finish()
             assert client.body(head) == b"sometext"
 
+    @pytest.mark.parametrize(
+        "coding", [b"x-own, chunked", b"identity, chunked", b", chunked", b"x-own\r\nTransfer-Encoding: chunked"]
+    )
+    def test_beneath_chunks_the_chunks_tell_the_end(self, room: Room, coding: bytes) -> None:
+        """RFC 9112, section 6.3: so they do wherever chunked is the last of several."""
+        # product bug: it is read to the end of the connection, and the chunks' framing taken for the body
+        client, origin, _ = room.begin("POST")
+        with client, origin:
+            origin.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + coding + b"\r\n\r\n4\r\nsome\r\n0\r\n\r\n")
+            origin.finish()
+            head = client.head()
+            assert head.status == 502 or client.body(head) == b"some"
+
     def test_and_may_be_stored(self, room: Room) -> None:
         client, origin, _ = room.begin("GET")
         with client, origin:
@@ -106,3 +119,68 @@ class TestFailuresThatAreMeant:
         film.fault(Fault(status=503))
         assert film.get_whole().cache_status == "proxycache; fwd=uri-miss; stored"
         assert [served.status for served in film.requests] == [503, 200]
+
+
+class TestFramingInDoubt:
+    """RFC 9112, section 6.3: an answer that two readers could cut differently is not passed on."""
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            b"Content-Length: 4\r\nContent-Length: 8",
+            b"Content-Length: 4, 8",
+            b"Content-Length: -4",
+            b"Content-Length: +4",
+            b"Content-Length: 4 4",
+            b"Content-Length: 0x4",
+            b"Content-Length: four",
+            b"Content-Length: 4;a",
+        ],
+    )
+    @pytest.mark.parametrize("method", ["POST", "DELETE"])
+    def test_of_a_length(self, room: Room, method: str, lines: bytes) -> None:
+        client, origin, _ = room.begin(method)
+        with client, origin:
+            origin.send(b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n\r\nsometext")
+            assert client.head().status == 502
+
+    @pytest.mark.parametrize("lines", [b"Content-Length: 4\r\nContent-Length: 4", b"Content-Length: 4, 4"])
+    def test_the_same_length_twice(self, room: Room, lines: bytes) -> None:
+        """May be taken for one, or refused."""
+        client, origin, _ = room.begin("POST")
+        with client, origin:
+            origin.send(b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n\r\nsometext")
+            head = client.head()
+            if head.status != 502:
+                assert (head.all("Content-Length"), client.body(head)) == ([b"4"], b"some")
+
+    def test_chunks_count_more_than_a_length(self, room: Room) -> None:
+        client, origin, _ = room.begin("POST")
+        with client, origin:
+            origin.send(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n0\r\n\r\n"
+            )
+            head = client.head()
+            if head.status != 502:
+                assert (head.all("Content-Length"), client.body(head)) == ([], b"some")
+
+
+class TestStatusLines:
+    @pytest.mark.parametrize("line", [b"HTTP/1.1 200 ", b"HTTP/1.1 200", b"HTTP/1.1 200 \xe4\xf6", b"HTTP/1.0 200 OK"])
+    def test_that_will_do(self, room: Room, line: bytes) -> None:
+        client, origin, _ = room.begin("POST")
+        with client, origin:
+            origin.send(line + b"\r\nContent-Length: 4\r\n\r\ntext")
+            head = client.head()
+            assert (head.first.split(b" ")[:2], client.body(head)) == ([b"HTTP/1.1", b"200"], b"text")
+
+    @pytest.mark.parametrize(
+        "line", [b"HTTP/1.1 abc OK", b"HTTP/1.1", b"ICY 200 OK", b"", b"HTTP/1.1 20 OK", b"HTTP/1.1 2000 OK"]
+    )
+    def test_that_will_not(self, room: Room, line: bytes) -> None:
+        # product bug: a status that has not three digits is passed on, in a status line that is none
+        client, origin, _ = room.begin("POST")
+        with client, origin:
+            origin.send(line + b"\r\nContent-Length: 4\r\n\r\ntext")
+            origin.finish()
+            assert client.head().status == 502
