@@ -1,10 +1,12 @@
 """Interim responses go to those who can take them, before the final one, and are never kept (RFC 9110, section 15.2)."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.conformance.conversation import Room, response
 from tests.integration.rig import MIB, Rig, told
-from tests.servers.byhand import Head
+from tests.servers.byhand import Head, Peer, connect
 from tests.servers.fetch import fetch
 from tests.servers.origin import Fault
 from tests.servers.proxycache import Proxycache
@@ -118,6 +120,38 @@ class TestAreNotPassedOn:
             assert origin.exactly(1) == b"x"
             origin.send(STORED)
             assert client.head().status == 200
+
+
+class TestWithSeveralClients:
+    def test_those_who_joined_get_none(self, room: Room) -> None:
+        """They did not ask the origin, and may have come too late for it."""
+        client, origin, _ = room.begin("GET")
+        with client, origin, connect(room.port) as second:
+            second.send(room.request("GET"))
+            assert second.silent(0.1)
+            origin.send(HINTS)
+            assert client.head().status == 103
+            origin.send(STORED)
+            for each in (client, second):
+                head = each.head()
+                assert (head.status, each.body(head)) == (200, b"text")
+
+    @pytest.mark.parametrize("leave", [Peer.close, Peer.reset])
+    def test_one_who_left_disturbs_nobody(self, room: Room, leave: Callable[[Peer], None]) -> None:
+        """The one who asked is gone when it comes, and another waits for the answer."""
+        # product bug: the connection to the origin breaks, by an AttributeError
+        client, origin, _ = room.begin("GET")
+        with client, origin, connect(room.port) as second:
+            second.send(room.request("GET"))
+            assert second.silent(0.1)
+            leave(client)
+            assert second.silent(0.1)
+            origin.send(HINTS, STORED)
+            origin.finish()
+            assert not second.silent(2)
+            head = second.head()
+            assert (head.status, second.body(head)) == (200, b"text")
+            assert room.hand.left_alone(0)
 
 
 class TestNonsense:

@@ -6,8 +6,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.conformance.conversation import Room
+from tests.conformance.conversation import Room, response
 from tests.integration.rig import KIB, MIB, Rig, Thing, exact, told
+from tests.servers.byhand import Listener
 from tests.servers.deadline import until
 from tests.servers.fetch import Answer, fetch, same_stream
 from tests.servers.origin import Fault, Origin, Pattern
@@ -262,6 +263,25 @@ class TestWhileAGetIsUnderWay:
             get_from_the_origin(room)
             origin.send(OLD, b"old body")
             assert client.body(client.head()) == b"old body"
+
+    def test_and_one_that_came_and_went_while_the_change_was_under_way(self, room: Room) -> None:
+        """Nobody knows whether the origin answered it before the change or after."""
+        client, origin, _ = room.begin("PUT")
+        with client, origin:
+            get_from_the_origin(room, b"old body")
+            assert room.again()[1] == b"old body"
+            origin.send(DONE)
+            assert client.head().status == 204
+        get_from_the_origin(room)
+
+    def test_of_what_location_names(self, room: Room, rig: Rig, hand: Listener) -> None:
+        made = Room(rig.proxy, hand)
+        client, origin, _ = made.begin("GET")
+        with client, origin:
+            room.exchange("POST", response(b"201 Created", b"Location: " + made.path.encode()))
+            origin.send(OLD, b"old body")
+            assert client.body(client.head()) == b"old body"
+        get_from_the_origin(made)
 
     def test_what_was_got_meanwhile_stays(self, room: Room) -> None:
         """The old one that arrives late does not take the place of the new one."""
