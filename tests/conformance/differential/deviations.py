@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.conformance.versions import Version
-from tests.conformance.wire import RangeSpec, Request, Span, range_field, range_specs
+from tests.conformance.differential.versions import Version
+from tests.conformance.differential.wire import RangeSpec, Request, Span, range_field, range_specs
 from tests.servers.fetch import Answer
 
 NGINX_LARGEST = (1 << 63) - 1

@@ -1,9 +1,9 @@
 """An answer against the file, and two answers against each other."""
 
-from tests.conformance.deviations import CHOICES, COALESCED_GAP, Pair, error_explains_itself
-from tests.conformance.sequences import Sequence
-from tests.conformance.versions import Version
-from tests.conformance.wire import BodyPart, Request, Span, body_parts, range_specs
+from tests.conformance.differential.deviations import CHOICES, COALESCED_GAP, Pair, error_explains_itself
+from tests.conformance.differential.sequences import Sequence
+from tests.conformance.differential.versions import Version
+from tests.conformance.differential.wire import BodyPart, Request, Span, body_parts, range_specs
 from tests.servers.fetch import Answer, same
 
 OF_THE_OBJECT = ("ETag", "Last-Modified", "Cache-Control")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.agreement import assert_agree, assert_true
-from tests.conformance.deviations import EQUIVALENTS, UNMENDED, Pair, understandings
-from tests.conformance.sequences import NUMBER, SEED, Sequence, Step, sequence
-from tests.conformance.wire import Request
+from tests.conformance.differential.agreement import assert_agree, assert_true
+from tests.conformance.differential.deviations import EQUIVALENTS, UNMENDED, Pair, understandings
+from tests.conformance.differential.sequences import NUMBER, SEED, Sequence, Step, sequence
+from tests.conformance.differential.wire import Request
 from tests.servers.fetch import Answer, fetch
 from tests.servers.nginx import Nginx
 from tests.servers.proxycache import Proxycache

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
 
-from tests.conformance.locations import CONTENT_TYPES, LOCATIONS, Location
-from tests.conformance.versions import Version
-from tests.conformance.wire import RangeSpec, Request, range_field
+from tests.conformance.differential.locations import CONTENT_TYPES, LOCATIONS, Location
+from tests.conformance.differential.versions import Version
+from tests.conformance.differential.wire import RangeSpec, Request, range_field
 
 SEED = 9110
 NUMBER = 400

@@ -1,0 +1,1 @@
+"""HTTP by the book, in conversations over real sockets."""
