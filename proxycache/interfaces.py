@@ -40,7 +40,8 @@ class OriginRequest:
     @ivar fields: request fields beside those the origin's configuration adds.
     @ivar asked: the range that C{fields} asks for, None for the whole.
     @ivar attempts: how often to try while nothing was received, at most L{MAX_ATTEMPTS}.
-    @ivar body: the request's own body; it can be sent once.
+    @ivar patient: whether an answer that is a failure is worth another attempt, too.
+    @ivar body: the request's own body; it can be sent once, so there is one attempt.
     @ivar interim: called with status and fields of every interim response (RFC 9110, section 15.2).
     """
 
@@ -50,6 +51,7 @@ class OriginRequest:
     fields: Fields
     asked: RangeSpec | None = None
     attempts: int = MAX_ATTEMPTS
+    patient: bool = True
     body: IBodyProducer | None = None
     interim: Callable[[int, Fields], None] | None = None
 
@@ -217,6 +219,9 @@ class IMetadataStore(Interface):
 
     def known_ids() -> Deferred[set[str]]:
         """The id of every recorded generation; fails with L{MetadataUnavailable}."""
+
+    def sync() -> Deferred[None]:
+        """Fires once what was recorded by now was written, or could not be in a second; never fails."""
 
     def state() -> str | None:
         """None where the database answers, else the reason why not."""

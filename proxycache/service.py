@@ -143,6 +143,8 @@ class CacheService(Service):
         self.manager.stop()
         if self._patience is not None and self._patience.active():
             self._patience.cancel()
+        # What is on its way to the disk is recorded, too.
+        await self._disk.settle()
         await self.metadata.stop()
         await self._pool.closeCachedConnections()
         self._database.stop()

@@ -26,7 +26,7 @@ from proxycache.interfaces import (
     StoredFile,
 )
 from proxycache.log import make_logger
-from proxycache.policy.answers import BodyExtent, body_extent
+from proxycache.policy.answers import BodyExtent, body_extent, told_length
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.entry import Representation, StoredRepresentation
@@ -36,7 +36,7 @@ from proxycache.policy.intervals import Intervals
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.readahead import FIRST_WINDOW, NEAR
 from proxycache.policy.retrying import is_transient
-from proxycache.policy.storing import refusal, renewed_fields, storable_fields, variant_matches, variant_of
+from proxycache.policy.storing import dated, refusal, renewed_fields, storable_fields, variant_matches, variant_of
 from proxycache.policy.validators import strong_validator
 
 from .generation import Generation
@@ -89,6 +89,7 @@ class _Probe:
     """The request under way for a key.
 
     @ivar start: first byte it asked for; None for a suffix.
+    @ivar sent: the request as it went out.
     @ivar outdated: what it brings is not for later requests: an unsafe request came between.
     @ivar waiting: who waits for the answer, the one who asked first to begin with, each with its own fields.
     """
@@ -96,6 +97,7 @@ class _Probe:
     key: bytes
     start: int | None
     head: bool
+    sent: OriginRequest
     outdated: bool = False
     waiting: list[tuple[Fields, Deferred[Answer]]] = field(factory=list)
 
@@ -173,8 +175,10 @@ class ChunkManager:
                 waiting.callback(None) if not isinstance(result, Failure) else waiting.errback(result)
 
     def _match(self, target: ObjectTarget, request: Fields) -> Generation | None:
-        for generation in self._variants.get(target.key, ()):
+        variants = self._variants.get(target.key, [])
+        for place, generation in enumerate(variants):
             if variant_matches(generation.representation.vary, request):
+                variants.insert(0, variants.pop(place))
                 self._use(generation, target)
                 return generation
         return None
@@ -195,6 +199,8 @@ class ChunkManager:
         self._around.metadata.remove_key(target.key)
         for generation in list(self._variants.get(target.key, ())):
             self.unusable(generation)
+        # The client is told that its change was made: what it changed must not come back, whatever happens to us.
+        await self._around.metadata.sync()
 
     def _use(self, generation: Generation, target: ObjectTarget) -> None:
         """Keep the freshest URL, and note the use."""
@@ -228,14 +234,14 @@ class ChunkManager:
         start = 0 if asked is None else asked.first
         for probe in self._probes.get(target.key, ()):
             near = start is not None and probe.start is not None and 0 <= start - probe.start <= NEAR
-            if (near or stale is not None) and (head or not probe.head) and not probe.outdated:
+            tries = probe.sent.attempts >= request.attempts and probe.sent.patient >= request.patient
+            if (near or stale is not None) and (head or not probe.head) and tries and not probe.outdated:
                 return probe.join(request.fields)
-        probe = _Probe(target.key, start, head)
+        probe = _Probe(target.key, start, head, self._probe_request(request, asked, stale, head))
         first = probe.join(request.fields)
         self._probes.setdefault(target.key, []).append(probe)
-        sent = self._probe_request(request, asked, stale, head)
-        answered: Deferred[Answer] = self._around.origin.fetch(sent, Priority.CRITICAL).addCallback(
-            self._answered, target, sent, stale, head
+        answered: Deferred[Answer] = self._around.origin.fetch(probe.sent, Priority.CRITICAL).addCallback(
+            self._answered, target, probe, stale
         )
         answered.addBoth(self._settle, probe)
         return first
@@ -287,22 +293,15 @@ class ChunkManager:
                 waiter.callback(Relayed(None, "vary"))
         if unclaimed and isinstance(result, Relayed) and result.response is not None:
             result.response.abort()
-        if probe.outdated and isinstance(result, Obtained):
-            self.unusable(result.generation)
 
     def _answered(
-        self,
-        response: IOriginResponse,
-        target: ObjectTarget,
-        sent: OriginRequest,
-        stale: Generation | None,
-        head: bool,
+        self, response: IOriginResponse, target: ObjectTarget, probe: _Probe, stale: Generation | None
     ) -> Answer:
         try:
             if response.status == 304 and stale is not None:
                 response.abort()
-                return self._renewed(stale, response, target, sent)
-            return self._founded(response, target, sent, stale, head)
+                return self._renewed(stale, response, target, probe.sent)
+            return self._founded(response, target, probe, stale)
         except BaseException:
             response.abort()
             raise
@@ -311,12 +310,16 @@ class ChunkManager:
         self,
         response: IOriginResponse,
         target: ObjectTarget,
-        sent: OriginRequest,
+        probe: _Probe,
         stale: Generation | None,
-        head: bool,
     ) -> Answer:
+        sent = probe.sent
         failed = is_transient(response.status, response.fields)
-        if response.status == 416 or (response.status >= 500 and stale is not None):
+        if response.status == 416:
+            if stale is not None and told_length(response.fields) not in (None, stale.length):
+                self.unusable(stale)
+            return Relayed(response, "status", failed)
+        if response.status >= 500 and stale is not None:
             return Relayed(response, "status", failed)
         why_not = refusal(
             response.status, sent.fields, response.fields, target.origin.default_ttl, response.response_time
@@ -331,8 +334,8 @@ class ChunkManager:
             extent = BodyExtent(0, response.body_length, response.body_length)
         if extent.length is None and response.status == 206:
             return Relayed(response, "no-length")
-        generation = self._generation_of(response, extent, target, sent)
-        self._begin(generation, response, extent, sent.asked, head)
+        generation = self._generation_of(response, extent, target, probe)
+        self._begin(generation, response, extent, sent.asked, probe.head)
         return Obtained(generation, response.status)
 
     def _renewed(
@@ -363,17 +366,19 @@ class ChunkManager:
         return Obtained(stale, 304)
 
     def _generation_of(
-        self, response: IOriginResponse, extent: BodyExtent, target: ObjectTarget, sent: OriginRequest
+        self, response: IOriginResponse, extent: BodyExtent, target: ObjectTarget, probe: _Probe
     ) -> Generation:
         """The generation of the version that a response tells of: one we have, renewed, or a new one."""
-        partial = response.status == 206
+        sent, partial = probe.sent, response.status == 206
         representation = Representation(
             id=uuid.uuid4().hex,
             key=target.key,
             origin=target.origin.name,
             source_url=target.source_url,
             status=200 if partial else response.status,
-            fields=storable_fields(response.status, response.fields).without({b"content-length"}),
+            fields=dated(
+                storable_fields(response.status, response.fields).without({b"content-length"}), response.response_time
+            ),
             length=extent.length,
             validator=strong_validator(response.fields, response.response_time),
             request_time=response.request_time,
@@ -382,7 +387,7 @@ class ChunkManager:
             rangeless=sent.asked is not None and response.status == 200,
             chunk_size=self._chunk_size,
         )
-        same = self._same_version(representation)
+        same = None if probe.outdated else self._same_version(representation)
         if same is not None:
             same.renew(
                 evolve(
@@ -396,8 +401,13 @@ class ChunkManager:
         generation = Generation(
             representation, self._files.open(representation.id), {}, self._around, target.origin.trust_length
         )
-        self._replace(generation)
-        self._around.metadata.save(representation)
+        if probe.outdated:
+            # For those who asked before; what others got meanwhile stays.
+            generation.withhold()
+            self._by_id[generation.id] = generation
+        else:
+            self._replace(generation)
+            self._around.metadata.save(representation)
         return generation
 
     def _begin(
@@ -436,8 +446,8 @@ class ChunkManager:
     def _remember(self, generation: Generation) -> None:
         self._variants.setdefault(generation.representation.key, []).insert(0, generation)
         self._by_id[generation.id] = generation
-        self._idle[generation.id] = generation
         self._drop_idle()
+        self._idle[generation.id] = generation
 
     def _replace(self, generation: Generation) -> None:
         """A new generation takes the place of the one of its variant, which serves out its readers."""
@@ -527,11 +537,18 @@ class ChunkManager:
 
     async def reclaim(self, file: StoredFile, recorded: Intervals) -> None:
         """Give back what a file holds beside C{recorded} and what of its generation is in memory."""
-        generation = self._by_id.get(file.id)
-        if generation is not None:
-            generation.contents.add_to(recorded)
-        for start, stop in list(recorded.gaps(0, file.size)):
-            await self._files.open(file.id).punch(start, stop)
+        held = self._files.open(file.id)
+        position = 0
+        while True:
+            generation = self._by_id.get(file.id)
+            if generation is not None:
+                # Again each time: chunks may have been written while a hole was punched.
+                generation.contents.add_to(recorded)
+            gap = next(recorded.gaps(position, file.size), None)
+            if gap is None:
+                return
+            await held.punch(*gap)
+            position = gap[1]
 
     def save_all(self) -> None:
         """Record everything in memory again: the database was made anew."""

@@ -142,6 +142,11 @@ class Generation:
         if self.stored and self.indexed:
             self._around.metadata.save(representation)
 
+    def withhold(self) -> None:
+        """For those who wait for it, and nobody else: neither found nor kept."""
+        self.indexed = False
+        self.contents.stored = False
+
     # Readers
 
     def open_reader(

@@ -76,7 +76,7 @@ class ExactAgent:
     @param url: sent in place of treq's, which is normalised.
     @param interim: told of interim responses.
     @ivar fields: the response's fields as they came, once there is one.
-    @ivar torn: whether the connection that is being lost just now was not closed in good order.
+    @ivar torn: whether the connection was lost, and not closed in good order.
     @ivar ends_with_connection: its transfer coding is not known here: that it ends with the connection is the rule.
     @ivar abort_upload: ends the connection of a response that came before its request was sent whole.
     """

@@ -134,6 +134,7 @@ class OriginClient:
 
     async def _fetch(self, request: OriginRequest, wish: _Wish) -> IOriginResponse:
         failures = 0
+        attempts = request.attempts if request.body is None else 1
         fresh = request.method not in SAFE_TO_REPEAT or request.body is not None
         while True:
             failures += 1
@@ -149,7 +150,8 @@ class OriginClient:
                 self._last_error.pop(request.origin.name, None)
                 return response
             wanted = None if response is None else retry_after(response.fields, self._now())
-            delay = retry_delay(failures, wanted) if failures < request.attempts else None
+            another = failures < attempts and (response is None or request.patient)
+            delay = retry_delay(failures, wanted) if another else None
             if isinstance(error, OriginUnreachable) and error.kept:
                 # The connection was one we kept, and may have died long ago: that says nothing of the origin.
                 fresh = True

@@ -6,6 +6,7 @@ transfer coding that is not known is read to the end. A response may come before
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -16,12 +17,15 @@ from twisted.python.failure import Failure
 from twisted.web._newclient import HTTP11ClientProtocol, HTTPClientParser, ParseError, Request
 from twisted.web.client import HTTPConnectionPool, _HTTP11ClientFactory
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IResponse
+from twisted.web.iweb import IBodyProducer, IResponse
 
 from proxycache.policy.fields import Fields, Line
 
 MAX_HEADER_BYTES = 256 * 1024
 """A larger header section is refused."""
+
+COMPRESSED = frozenset({b"chunked", b"compress", b"deflate", b"gzip", b"x-compress", b"x-gzip"})
+"""Transfer codings whose bytes are not the content; C{chunked} where it is one of several (RFC 9112, section 7)."""
 
 MAX_INTERIM = 64
 """Interim responses before the final one; more are a flood."""
@@ -41,7 +45,7 @@ class OriginHeaders(Headers):
 class ExactParser(HTTPClientParser):
     """Keeps the lines of a response's header section as they came.
 
-    @param torn: whether the connection that is being lost just now was not closed in good order.
+    @param torn: whether the connection was lost, and not closed in good order.
     """
 
     def __init__(self, request: Request, finisher: Callable[[bytes], None], torn: Callable[[], bool]) -> None:
@@ -88,24 +92,38 @@ class ExactParser(HTTPClientParser):
             self.response.ends_with_connection = False
             if b"close" in {member.lower() for member in fields.members(b"connection")}:
                 self.request.persistent = False
-            codings = self.connHeaders.getRawHeaders(b"transfer-encoding", [])
-            if codings and [coding.lower() for coding in codings] != [b"chunked"]:
-                # RFC 9112, section 6.3: the body then ends with the connection.
-                self.connHeaders.removeHeader(b"transfer-encoding")
-                self.connHeaders.removeHeader(b"content-length")
-                self.response.ends_with_connection = True
-                self.request.persistent = False
+            self._understand(fields)
         super().allHeadersReceived()
+
+    def _understand(self, fields: Fields) -> None:
+        """The transfer codings (RFC 9112, section 6.3): one that is not known ends with the connection."""
+        named = [coding.lower() for coding in fields.members(b"transfer-encoding")]
+        codings = [coding for coding in named if coding != b"identity"]
+        self.connHeaders.removeHeader(b"transfer-encoding")
+        if codings == [b"chunked"]:
+            self.connHeaders.setRawHeaders(b"transfer-encoding", [b"chunked"])
+        elif not COMPRESSED.isdisjoint(codings):
+            raise ParseError("a transfer coding that nobody asked for", b", ".join(codings))
+        elif codings:
+            self.connHeaders.removeHeader(b"content-length")
+            self.response.ends_with_connection = True
+            self.request.persistent = False
+
+    def statusReceived(self, status: bytes) -> None:
+        """Three digits, as RFC 9112, section 4, has it."""
+        super().statusReceived(status)
+        if not re.match(rb"HTTP/\d\.\d [1-9]\d\d(?: |$)", status):
+            raise ParseError("not a status line", status[:80])
 
 
 class ExactProtocol(HTTP11ClientProtocol):
     """One connection.
 
-    @ivar losing: why it is being lost, while it is: Twisted ends a body that only the connection delimits in the same
-        way, closed or torn.
+    @ivar losing: why it was lost: Twisted ends a body that only the connection delimits the same way, closed or torn.
     """
 
     losing: Failure | None = None
+    _upload: IBodyProducer | None = None
     _state: str
     _parser: HTTPClientParser | None
     _currentRequest: Any
@@ -116,46 +134,59 @@ class ExactProtocol(HTTP11ClientProtocol):
     def request(self, request: Request) -> Deferred[IResponse]:
         """Send C{request}; its response is parsed by an L{ExactParser}."""
         finished: Deferred[IResponse] = super().request(request)
+        self._upload = request.bodyProducer
         if self._parser is not None:
             parser = ExactParser(request, self._finishResponse, self.torn)
             # That one may be chained to the result already.
             parser._responseDeferred = self._parser._responseDeferred
             parser.makeConnection(self._transportProxy)
             self._parser = parser
-            self._hand_on_early(parser, finished)
+            if self._state == "TRANSMITTING":
+                self._hand_on_early(parser, finished)
         return finished
 
     def _hand_on_early(self, parser: HTTPClientParser, finished: Deferred[IResponse]) -> None:
         """A response that does not wait for the end of its request is not held back; its connection is not kept."""
 
         def early(response: Any) -> Any:
-            if self._state == "TRANSMITTING":
+            if self._parser is parser and self._state == "TRANSMITTING":
                 self._state = "TRANSMITTING_AFTER_RECEIVING_RESPONSE"
-                response.abort_upload = cast(Any, self.transport).abortConnection
+                response.abort_upload = self._abandon
                 finished.callback(response)
             return response
 
         def failed(failure: Failure) -> Failure | None:
             if self._state == "TRANSMITTING":
                 self._state = "GENERATION_FAILED"
-                self._stop_writing()
+                self._abandon()
                 finished.errback(failure)
                 return None
             return failure
 
         parser._responseDeferred.addCallbacks(early, failed)
 
+    def _finishResponse_TRANSMITTING(self, rest: bytes) -> None:
+        """All of the response is here, and not all of the request was sent."""
+        super()._finishResponse_TRANSMITTING(rest)
+        self._abandon()
+
     def _finishResponse_TRANSMITTING_AFTER_RECEIVING_RESPONSE(self, rest: bytes) -> None:
-        self._stop_writing()
-        self._giveUp(Failure(ConnectionDone("the response was complete before the request")))
+        self._disconnectParser(Failure(ConnectionDone("the response was complete before the request")))
+        self._abandon()
 
     def _connectionLost_TRANSMITTING_AFTER_RECEIVING_RESPONSE(self, reason: Failure) -> None:
-        self._stop_writing()
+        self._stop_upload()
         self._connectionLost_WAITING(reason)
 
-    def _stop_writing(self) -> None:
-        if self._currentRequest is not None and self._currentRequest.bodyProducer is not None:
-            self._currentRequest.stopWriting()
+    def _stop_upload(self) -> None:
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            upload.stopProducing()
+
+    def _abandon(self) -> None:
+        """End the connection at once: closing it would wait for an upload that nobody reads."""
+        self._stop_upload()
+        cast(Any, self.transport).abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
         """What comes while nothing was asked would be taken for the next answer."""
@@ -173,16 +204,13 @@ class ExactProtocol(HTTP11ClientProtocol):
         super()._finishResponse_WAITING(rest)
 
     def torn(self) -> bool:
-        """Whether it is being lost just now, and was not closed in good order."""
+        """Whether it was lost, and not closed in good order."""
         return self.losing is not None and not self.losing.check(ConnectionDone)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Remember why for as long as the call lasts."""
+        """Remember why: a body may be delivered only later."""
         self.losing = reason
-        try:
-            super().connectionLost(reason)
-        finally:
-            self.losing = None
+        super().connectionLost(reason)
 
 
 class _Factory(_HTTP11ClientFactory):

@@ -69,6 +69,15 @@ def body_extent(status: int, fields: Fields, asked: RangeSpec | None, body_lengt
     return BodyExtent(part.start, part.stop, part.length)
 
 
+def told_length(fields: Fields) -> int | None:
+    """The complete length that the Content-Range of a 416 tells (RFC 9110, section 15.5.17), or None."""
+    try:
+        told = parse_content_range(fields.first(b"content-range") or b"")
+    except MalformedField:
+        return None
+    return told.length if isinstance(told, Unsatisfied) else None
+
+
 def end_told(fields: Fields, start: int) -> BodyExtent:
     """What a 416 to a request from C{start} on, of a version whose length is not known, tells: it ends right there.
 
@@ -76,11 +85,7 @@ def end_told(fields: Fields, start: int) -> BodyExtent:
 
     @raise ObjectChanged: it ends earlier, or the answer does not say where.
     """
-    try:
-        told = parse_content_range(fields.first(b"content-range") or b"")
-    except MalformedField:
-        told = None
-    if isinstance(told, Unsatisfied) and told.length == start:
+    if told_length(fields) == start:
         return BodyExtent(start, start, start)
     raise ObjectChanged("the object is shorter than it was")
 

@@ -78,14 +78,9 @@ def answer(
     length = representation.length
     head = method == "HEAD"
     if representation.status == 200:
-        match evaluate_preconditions(request, representation.fields, now):
-            case Verdict.FAILED:
-                return _bare(412, fields)
-            case Verdict.NOT_MODIFIED:
-                kept = Fields(line for line in fields if line[0].lower() in NOT_MODIFIED_FIELDS)
-                return Answer(304, kept, (), b"", None)
-            case Verdict.PROCEED:
-                pass
+        conditional = conditional_answer(request, fields, now)
+        if conditional is not None:
+            return conditional
     if representation.status == 200 and length is not None:
         fields = fields.without({b"accept-ranges"}).adding((b"Accept-Ranges", b"bytes"))
     if representation.status == 200 and length is not None and not head:
@@ -102,6 +97,18 @@ def answer(
             return _partial(fields, ranges, length, boundary)
     parts = () if head or length == 0 else (Part(b"", None if length is None else ByteRange(0, length)),)
     return Answer(representation.status, fields, parts, b"", length)
+
+
+def conditional_answer(request: Fields, fields: Fields, now: float) -> Answer | None:
+    """What the preconditions of a GET or HEAD make of a response; None where they hold (section 13.2.2)."""
+    match evaluate_preconditions(request, fields, now):
+        case Verdict.FAILED:
+            return _bare(412, fields)
+        case Verdict.NOT_MODIFIED:
+            kept = Fields(line for line in fields if line[0].lower() in NOT_MODIFIED_FIELDS)
+            return Answer(304, kept, (), b"", None)
+        case Verdict.PROCEED:
+            return None
 
 
 def _bare(status: int, fields: Fields) -> Answer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
+
 from .fields import Fields, parse_directives
 from .freshness import HEURISTIC_STATUSES, explicit_lifetime, response_directives
 from .validators import parse_etag
@@ -36,7 +38,7 @@ def refusal(status: int, request: Fields, response: Fields, default_ttl: float |
     if b"*" in response.members(b"vary"):
         return "vary-any"
     # Section 3: final responses only; section 4.3.4 tells what a 304 is for.
-    if status < 200 or status == 304:
+    if status < 200 or status in (205, 304):
         return "status"
     stated = explicit_lifetime(response, now)
     if stated is None and response.first(b"set-cookie") is not None:
@@ -64,6 +66,16 @@ def storable_fields(status: int, response: Fields) -> Fields:
 
 OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"content-range"})
 """Fields that a 304 does not change: they belong to the bytes that are stored (RFC 9111, section 3.2)."""
+
+
+def dated(response: Fields, when: float) -> Fields:
+    """With the time of its arrival where it has no Date (RFC 9110, section 6.6.1).
+
+    @param when: seconds since the epoch.
+    """
+    if response.first(b"date") is not None:
+        return response
+    return response.adding((b"Date", formatdate(when, usegmt=True).encode("ascii")))
 
 
 def renewed_fields(stored: Fields, newer: Fields) -> Fields:

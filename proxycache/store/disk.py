@@ -58,20 +58,24 @@ class Disk:
         """Begin."""
         self._pool.start()
 
-    def stop(self) -> Deferred[None]:
-        """Wait for what is under way; a thread that hangs is left to the end of the process."""
+    def settle(self) -> Deferred[None]:
+        """Wait for what is under way, until those who asked for it were told; not for long."""
         idle: Deferred[None] = Deferred()
         if self._under_way and not self.hangs:
             self._idle = idle
             idle.addTimeout(STOP_SECONDS, self._reactor, onTimeoutCancel=lambda *_: None)
         else:
             idle.callback(None)
+        return idle
+
+    def stop(self) -> Deferred[None]:
+        """Wait for what is under way; a thread that hangs is left to the end of the process."""
 
         def stopped(_: object) -> None:
             if not self._under_way:
                 self._pool.stop()
 
-        return idle.addCallback(stopped)
+        return self.settle().addCallback(stopped)
 
     def run(self, work: Callable[[], T], what: str, patient: bool = False) -> Deferred[T]:
         """Do C{work} in a thread. Fails with what it raises, or with a TimeoutError after L{TIMEOUT_SECONDS}.
@@ -81,19 +85,17 @@ class Disk:
         if self.hangs:
             return fail(TimeoutError(f"{what}: the disk does not answer"))
         late = False
+        # Cancelling it lets go of the result; the thread goes on.
+        told: Deferred[T] = Deferred(lambda _: None)
 
-        def used() -> T:
-            try:
-                return work()
-            finally:
-                self._reactor.callFromThread(over)
-
-        def over() -> None:
+        def over(result: T | Failure) -> None:
             self._under_way -= 1
-            if not self._under_way and self._idle is not None and not self._idle.called:
-                self._idle.callback(None)
             if late:
                 self._given_up_until = float("-inf")
+            if not told.called:
+                told.callback(result)
+            if not self._under_way and self._idle is not None and not self._idle.called:
+                self._idle.callback(None)
 
         def give_up(value: T | Failure, seconds: float) -> T | Failure:
             nonlocal late
@@ -102,7 +104,7 @@ class Disk:
             return Failure(TimeoutError(f"{what} took more than {seconds:g} s"))
 
         self._under_way += 1
-        pending: Deferred[T] = deferToThreadPool(self._reactor, self._pool, used)
+        deferToThreadPool(self._reactor, self._pool, work).addBoth(over)
         if patient:
-            return pending
-        return pending.addTimeout(TIMEOUT_SECONDS, self._reactor, onTimeoutCancel=give_up)
+            return told
+        return told.addTimeout(TIMEOUT_SECONDS, self._reactor, onTimeoutCancel=give_up)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import xxhash
@@ -27,6 +28,9 @@ FLUSH_SECONDS = 0.2
 RETRY_SECONDS = 1.0
 STOP_SECONDS = 3.0
 """How long the last batch may take at the end."""
+
+SYNC_SECONDS = 1.0
+"""How long a client waits for a record that must not be lost."""
 
 MAX_PENDING = 200_000
 """Statements kept while the database is away; beyond, the oldest are dropped and their bytes fetched again."""
@@ -137,8 +141,8 @@ class MetadataStore:
         self._database = database
         self._now = now
         self._pending: list[Statement] = []
-        self._removed: set[str] = set()
-        self._removed_keys: set[bytes] = set()
+        self._removed: Counter[str] = Counter()
+        self._removed_keys: Counter[bytes] = Counter()
         self._timer: IDelayedCall | None = None
         self._flushing: Deferred[None] | None = None
         self._stopped = False
@@ -178,7 +182,7 @@ class MetadataStore:
                 self.remove(id)
             if removed_before or key in self._removed_keys:
                 return []
-            gone = removed | self._removed
+            gone = removed | set(self._removed)
             return [stored for stored in found if stored.representation.id not in gone]
 
         return self._database.read(work).addCallback(forget)
@@ -219,12 +223,12 @@ class MetadataStore:
 
     def remove(self, id: str) -> None:
         """Forget a generation with its chunks."""
-        self._removed.add(id)
+        self._removed[id] += 1
         self._add("DELETE FROM entry WHERE id = ?", (id,))
 
     def remove_key(self, key: bytes) -> None:
         """Forget all that is recorded under a key by now."""
-        self._removed_keys.add(key)
+        self._removed_keys[key] += 1
         self._add("DELETE FROM entry WHERE key = ?", (key,))
 
     def used(self, id: str, when: float) -> None:
@@ -262,7 +266,7 @@ class MetadataStore:
                 # One statement is poison; what is not recorded is fetched again.
                 self._log.failure("{count} records were dropped", failure=failure, count=len(batch))
 
-        removed, removed_keys = set(self._removed), set(self._removed_keys)
+        removed, removed_keys = Counter(self._removed), Counter(self._removed_keys)
         self._flushing = self._database.write(work)
         self._flushing.addCallbacks(written, failed).addBoth(self._flushed)
 
@@ -284,8 +288,15 @@ class MetadataStore:
         waiting.addBoth(lambda _: done.callback(None))
         return done
 
+    def sync(self) -> Deferred[None]:
+        """Write what was recorded by now: two batches, where one is under way."""
+        return self._flush_all(SYNC_SECONDS)
+
     def stop(self) -> Deferred[None]:
         """Write what is pending and accept nothing more."""
         self._stopped = True
+        return self._flush_all(STOP_SECONDS)
+
+    def _flush_all(self, seconds: float) -> Deferred[None]:
         last = self.flush().addCallback(lambda _: self.flush() if self._pending else None)
-        return last.addTimeout(STOP_SECONDS, self._reactor, onTimeoutCancel=lambda *_: None)
+        return last.addTimeout(seconds, self._reactor, onTimeoutCancel=lambda *_: None)

@@ -25,6 +25,7 @@ from proxycache.log import make_logger
 from proxycache.policy.byterange import RangeSpec, parse_content_range, select, wanted
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.fields import parse_directives
+from proxycache.policy.forwarding import CONDITIONAL
 from proxycache.policy.freshness import Reuse, may_serve_on_error, remaining, reuse
 from proxycache.policy.origins import ObjectTarget, resolve_target
 from proxycache.policy.responding import Part, answer, requested_ranges
@@ -186,6 +187,7 @@ class Delivery:
         stale: Generation | None,
         status: CacheStatus,
     ) -> None:
+        self._exchange.forwarding = status
         try:
             got = await self._obtain(target, request, asked, stale)
         except OriginError:
@@ -212,9 +214,12 @@ class Delivery:
         if head:
             asked = RangeSpec(0, 0)
         expendable = stale is not None and self._may_be_stale(target, stale)
-        in_vain = self._serving.failing.lasts(target.source_url, self._serving.clock.seconds())
-        attempts = 1 if expendable or in_vain else MAX_ATTEMPTS
-        request = evolve(request, attempts=attempts, interim=self._exchange.request.write_interim)
+        request = evolve(
+            request,
+            attempts=1 if expendable else MAX_ATTEMPTS,
+            patient=not self._serving.failing.lasts(target.source_url, self._serving.clock.seconds()),
+            interim=self._exchange.request.write_interim,
+        )
         try:
             got = await manager.obtain(target, request, asked, stale, head)
         except InvalidAnswer:
@@ -263,15 +268,15 @@ class Delivery:
         if response is None:
             # A crowd whose first request failed after all attempts does not repeat them one by one.
             await self._relay.ask(target, got.cause, status, 1 if got.failed else MAX_ATTEMPTS)
-        else:
+        elif not self._relay.answer_precondition(response, status):
             await self._relay.pass_on(target, response, status, got.cause)
 
     def _wrongly_refused(self, response: IOriginResponse) -> bool:
-        """Whether a 416 was for our range alone: another of the client's, or If-Range, may ask for something else."""
+        """Whether a 416 was for our range alone: the client may want something else, or its preconditions precede."""
         exchange = self._exchange
         if response.status != 416 or exchange.method != "GET":
             return False
-        if exchange.fields.first(b"if-range") is not None:
+        if any(exchange.fields.first(name) is not None for name in CONDITIONAL - {b"range"}):
             return True
         try:
             refused = parse_content_range(response.fields.first(b"content-range") or b"")

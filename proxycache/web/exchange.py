@@ -64,6 +64,7 @@ class Exchange:
     """A request and its answer.
 
     @ivar fields: the request's header lines.
+    @ivar forwarding: why the origin is asked, for an answer that tells of its failure.
     @ivar gone: fires when the client's connection or the request is over.
     """
 
@@ -77,6 +78,7 @@ class Exchange:
         self.gone: Deferred[None] = Deferred()
         self._began = serving.clock.seconds()
         self._streams: list[ServeStream] = []
+        self.forwarding = CacheStatus(fwd="miss")
         self._cache_status = CacheStatus()
         self._log = make_logger()
         request.notifyFinish().addBoth(self._finished)
@@ -146,6 +148,8 @@ class Exchange:
         @param length: of the body; None where it is not known, or where there is none to tell of.
         """
         request = self.request
+        if status == 204:
+            length = None  # RFC 9110, section 8.6
         if cache_status.fwd_status == status:
             cache_status = evolve(cache_status, fwd_status=None)
         self._cache_status = cache_status
@@ -191,8 +195,8 @@ class Exchange:
         if known is None:
             self._log.failure("unforeseen error")
         if not self.started:
-            failed = known is not None and known.status > 500
-            status = CacheStatus(fwd="miss", detail="error") if failed else CacheStatus()
+            asked = known is not None and known.status > 500
+            status = evolve(self.forwarding, detail="error") if asked else CacheStatus()
             self.refuse(known or ErrorAnswer(500, "internal error"), status)
             return
         self._log.warn("{uri}: aborted after {sent} bytes: {error}", uri=self._uri(), sent=self._sent(), error=error)

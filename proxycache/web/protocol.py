@@ -26,7 +26,7 @@ HEADER_TIMEOUT_SECONDS = 30.0
 MAX_BODY = 64 * 1024
 """Bytes of the body of a GET or HEAD that are read and dropped before the connection is."""
 
-LINGER_SECONDS = 2.0
+LINGER_SECONDS = 30.0
 """How long a connection that is closed with a request half read goes on reading, so that its answer arrives."""
 
 CONNECTION = (b"Transfer-Encoding", b"Connection")
@@ -61,7 +61,7 @@ class StrictChannel(HTTPChannel):
         """The deadline of a header section begins with its first byte."""
         if self._refused:
             return
-        if self._deadline is None and not self._handlingRequest:
+        if self._deadline is None and self.line_mode and not self._handlingRequest:
             self._deadline = self.callLater(HEADER_TIMEOUT_SECONDS, self._too_slow)
         super().dataReceived(data)
 
@@ -108,6 +108,9 @@ class StrictChannel(HTTPChannel):
 
     def allContentReceived(self) -> None:
         """The idle deadline is what it was, also where the body was held up."""
+        if self._refused:
+            return
+        self._cancel_deadline()
         self._expect_more()
         super().allContentReceived()
 
@@ -144,9 +147,18 @@ class StrictChannel(HTTPChannel):
         super().requestDone(request)
 
     def loseConnection(self) -> None:
-        """Closed with unread bytes, the client's kernel may drop our answer: read on for a while."""
+        """Closed with unread bytes, the client's kernel may drop our answer: read on for a while.
+
+        Not while a request is handled: that its client is lost is what ends it.
+        """
         transport: Any = self.transport
-        if not self._refused or not ITCPTransport.providedBy(transport) or ISSLTransport.providedBy(transport):
+        handled = any(request.begun for request in self.requests)
+        if (
+            not self._refused
+            or handled
+            or not ITCPTransport.providedBy(transport)
+            or ISSLTransport.providedBy(transport)
+        ):
             super().loseConnection()
             return
         cast(Any, self._networkProducer).unregisterProducer()
@@ -200,10 +212,16 @@ class StrictChannel(HTTPChannel):
             self.refuse(400, b"not an HTTP request that can be understood")
 
     def refuse(self, status: int, reason: bytes) -> None:
-        """Answer with one line and close; nothing more is read."""
+        """Answer with one line and close; nothing more is read.
+
+        In the middle of an answer only an aborted connection says that something is wrong.
+        """
         if self._refused or self.transport is None:
             return
         self._refused = True
+        if self.requests and self.requests[0].startedWriting:
+            self.abort()
+            return
         self._cancel_deadline()
         _log.info("{client} {status} refused: {reason}", client=self._client(), status=status, reason=reason.decode())
         body = reason + b"\n"
@@ -255,6 +273,7 @@ class StrictRequest(Request):
     """A request whose body is streamed, or dropped as it comes.
 
     @ivar body: where it is streamed.
+    @ivar begun: whether it is handled while its body is still to come.
     @ivar lines: the header section of the answer, less what is about the framing.
     """
 
@@ -262,6 +281,7 @@ class StrictRequest(Request):
     content: _Discarded
     sitepath: list[bytes]
     body: RequestBody | None = None
+    begun = False
     lines: Fields | None = None
 
     def gotLength(self, length: int | None) -> None:
@@ -284,6 +304,7 @@ class StrictRequest(Request):
         self.method, self.uri, self.clientproto = method, target, version
         self.path = target.partition(b"?")[0]
         self.args = {}
+        self.begun = True
         self.process()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
@@ -302,9 +323,11 @@ class StrictRequest(Request):
     def write_interim(self, status: int, fields: Fields) -> None:
         """Pass an interim response on (RFC 9110, section 15.2); 100 only to a client that waits for it."""
         expects = b"100-continue" in {value.lower() for value in self.requestHeaders.getRawHeaders(b"expect", [])}
-        late = self.startedWriting or self._disconnected or self.clientproto != b"HTTP/1.1"
+        late = self.startedWriting or self._disconnected or self.finished or self.clientproto != b"HTTP/1.1"
+        if late or (status == 100 and not expects):
+            return
         transport = self.channel.transport
-        if late or transport is None or (status == 100 and not expects):
+        if transport is None:
             return
         reason = RESPONSES.get(status, b"Interim")
         lines = [b"%s: %s\r\n" % line for line in fields.end_to_end()]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 
 from proxycache.errors import MalformedField, OriginError
 from proxycache.interfaces import IOriginResponse, Priority
+from proxycache.log import make_logger
 from proxycache.policy.answers import BodyExtent
 from proxycache.policy.byterange import ContentRange, parse_content_range
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.forwarding import relayed_fields
 from proxycache.policy.invalidation import SAFE_METHODS, invalidated_targets
 from proxycache.policy.origins import ObjectTarget
+from proxycache.policy.responding import conditional_answer
 from proxycache.policy.retrying import MAX_ATTEMPTS
 from proxycache.policy.validators import strong_validator
 from proxycache.stream.passthrough import PassthroughProducer
@@ -25,6 +28,7 @@ class Relay:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._serving = exchange.serving
+        self._log = make_logger()
 
     async def bypass(self, target: ObjectTarget, cause: str) -> None:
         """Ask the origin although the cache should have answered.
@@ -38,6 +42,7 @@ class Relay:
 
         @raise OriginError: no answer, or an unfinished one.
         """
+        self._exchange.forwarding = status
         response = await self._fetch(target, attempts)
         await self.pass_on(target, response, status, cause)
 
@@ -47,14 +52,42 @@ class Relay:
         @raise OriginError: no answer, or an unfinished one.
         """
         exchange = self._exchange
-        response = await self._fetch(target, MAX_ATTEMPTS if exchange.method in SAFE_METHODS else 1)
+        status = exchange.forwarding = CacheStatus(fwd="method")
+        if exchange.method in SAFE_METHODS:
+            response = await self._fetch(target, MAX_ATTEMPTS)
+        else:
+            response = await _whoever_waits(self._change(target))
+        body = exchange.request.body
+        early = body is not None and not body.complete
         try:
-            for stale in invalidated_targets(exchange.method, target, response.status, response.fields):
-                await self._serving.manager.invalidate(stale)
+            await self.pass_on(target, response, status, "method")
+        finally:
+            if early and exchange.method not in SAFE_METHODS:
+                # The change may have been made only at the end of the body: nothing that was got meanwhile may stay.
+                self._in_the_background(self._invalidate(target, response))
+
+    async def _change(self, target: ObjectTarget) -> IOriginResponse:
+        """Send a request that is not safe, and forget what it made out of date, also where its outcome is not known."""
+        try:
+            response = await self._fetch(target, 1)
+        except OriginError:
+            await self._serving.manager.invalidate(target)
+            raise
+        try:
+            await self._invalidate(target, response)
         except BaseException:
             response.abort()
             raise
-        await self.pass_on(target, response, CacheStatus(fwd="method"), "method")
+        return response
+
+    async def _invalidate(self, target: ObjectTarget, response: IOriginResponse) -> None:
+        for stale in invalidated_targets(self._exchange.method, target, response.status, response.fields):
+            await self._serving.manager.invalidate(stale)
+
+    def _in_the_background(self, work: object) -> None:
+        Deferred.fromCoroutine(work).addErrback(  # type: ignore[arg-type]
+            lambda failure: self._log.failure("invalidating failed", failure)
+        )
 
     async def _fetch(self, target: ObjectTarget, attempts: int) -> IOriginResponse:
         exchange = self._exchange
@@ -114,6 +147,40 @@ class Relay:
             response.abort()
             return
         await exchange.write_stream(stream)
+
+    def answer_precondition(self, response: IOriginResponse, status: CacheStatus) -> bool:
+        """Answer 304 or 412 where the client's preconditions, which the origin was not told of, say so.
+
+        @return: whether they did; the response is used up then.
+        """
+        exchange = self._exchange
+        if response.status != 200:
+            return False
+        fields = response.fields.end_to_end().without({b"content-length"})
+        head = conditional_answer(exchange.fields, fields, response.response_time)
+        if head is None:
+            return False
+        response.abort()
+        exchange.write_head(head.status, head.fields, head.length, status)
+        return True
+
+
+async def _whoever_waits(work: object) -> IOriginResponse:
+    """What C{work} gives. It goes on without us, and its response is dropped, where the client leaves meanwhile."""
+    waiter: Deferred[IOriginResponse] = Deferred()
+
+    def done(response: IOriginResponse) -> None:
+        if waiter.called:
+            response.abort()
+        else:
+            waiter.callback(response)
+
+    def failed(failure: object) -> None:
+        if not waiter.called:
+            waiter.errback(failure)  # type: ignore[arg-type]
+
+    Deferred.fromCoroutine(work).addCallbacks(done, failed)  # type: ignore[arg-type]
+    return await waiter
 
 
 def _start_and_length(response: IOriginResponse) -> tuple[int | None, int | None]:

@@ -88,12 +88,11 @@ class RequestBody:
             self._consumer.write(self._waiting.pop(0))
         if self._consumer is None or self._waiting or self._paused:
             return
+        self._let_go()
         if self.complete:
             done, self._done = self._done, None
             if done is not None:
                 done.callback(None)
-        else:
-            self._let_go()
 
     def _let_go(self) -> None:
         if self._held:

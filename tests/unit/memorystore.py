@@ -50,5 +50,8 @@ class MemoryStore:
     def known_ids(self) -> Deferred[set[str]]:
         return succeed(set(self.saved))
 
+    def sync(self) -> Deferred[None]:
+        return succeed(None)
+
     def state(self) -> str | None:
         return None

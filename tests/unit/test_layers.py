@@ -20,6 +20,7 @@ ALLOWED_IN_POLICY = {
     "bisect",
     "collections",
     "datetime",
+    "email",
     "enum",
     "http_sf",
     "proxycache",

@@ -65,6 +65,9 @@ class LosingStore:
     def known_ids(self) -> Deferred[set[str]]:
         return succeed(set())
 
+    def sync(self) -> Deferred[None]:
+        return succeed(None)
+
     def state(self) -> str | None:
         return "server closed the connection unexpectedly" if self.lost else None
 

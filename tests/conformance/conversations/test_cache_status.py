@@ -186,7 +186,6 @@ class TestVariants:
         assert kept(film, *range(MAX_VARIANTS + 1)) == [False] + [True] * MAX_VARIANTS
 
     def test_of_the_least_recently_used(self, rig: Rig) -> None:
-        # product bug: that of the one that was stored first, used or not
         film = many(rig, MAX_VARIANTS)
         film.get_whole(("X-Device", "0"))
         film.get_whole(("X-Device", "new"))

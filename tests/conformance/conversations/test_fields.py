@@ -262,7 +262,6 @@ class TestDate:
 
     def test_where_the_origin_says_none_it_is_when_the_answer_came(self, room: Room) -> None:
         """RFC 9110, section 6.6.1: recorded, and not renewed by each hit."""
-        # product bug: each answer has the time at which it is sent
         first = brought(room, FRESH[:2])
         dates = first.all("Date")
         assert len(dates) == 1

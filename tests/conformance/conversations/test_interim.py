@@ -139,7 +139,6 @@ class TestWithSeveralClients:
     @pytest.mark.parametrize("leave", [Peer.close, Peer.reset])
     def test_one_who_left_disturbs_nobody(self, room: Room, leave: Callable[[Peer], None]) -> None:
         """The one who asked is gone when it comes, and another waits for the answer."""
-        # product bug: the connection to the origin breaks, by an AttributeError
         client, origin, _ = room.begin("GET")
         with client, origin, connect(room.port) as second:
             second.send(room.request("GET"))

@@ -198,7 +198,6 @@ class TestAfterARestart:
 
     def test_also_where_it_was_killed_right_after(self, rig: Rig) -> None:
         """The client was told that its change was made: what it changed must not come back."""
-        # product bug: the answer goes out before the database has forgotten
         film = stored(rig)
         rig.proxy.restart()
         assert is_kept(film)
@@ -285,7 +284,6 @@ class TestWhileAGetIsUnderWay:
 
     def test_what_was_got_meanwhile_stays(self, room: Room) -> None:
         """The old one that arrives late does not take the place of the new one."""
-        # product bug: it does, and then goes itself, so that the next GET has to ask
         client, origin, _ = room.begin("GET")
         with client, origin:
             put(room)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.conformance.conftest import METHODS
+from tests.conformance.conversations.conftest import METHODS
 from tests.conformance.conversations.conversation import Room, chunked, response
 from tests.integration.rig import MIB, Rig, told
 from tests.servers.byhand import Head, Peer, connect
