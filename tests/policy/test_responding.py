@@ -102,6 +102,26 @@ def test_answers(case: Case) -> None:
             assert (b"accept-ranges" in names) is (found.status in (200, 206) and length >= 0)
 
 
+def test_a_304_carries_what_a_200_would_have_of_these() -> None:
+    """RFC 9110, section 15.4.5."""
+    lines = (*LINES, (b"Expires", http_date(NOW)), (b"Content-Location", b"/x"), (b"Set-Cookie", b"a=b"))
+    found = ask((b"If-None-Match", b'"a"'), lines=lines)
+    kept = (b"cache-control", b"etag", b"last-modified", b"date", b"vary", b"expires", b"content-location", b"age")
+    assert [name.lower() for name, _ in found.fields] == list(kept)
+
+
+@pytest.mark.parametrize(
+    ("value", "content_range"),
+    [(b"bytes=0-9", [b"bytes 0-9/1000"]), (b"bytes=5000-", [b"bytes */1000"]), (b"bytes=500-509,0-9", [])],
+)
+def test_a_content_range_that_was_stored_with_a_200_is_not_that_of_a_part(
+    value: bytes, content_range: list[bytes]
+) -> None:
+    """RFC 9110, section 14.4."""
+    found = ask((b"Range", value), lines=(*LINES, (b"Content-Range", b"bytes 3-4/5")))
+    assert found.fields.all(b"content-range") == content_range
+
+
 def test_several_ranges() -> None:
     found = ask((b"Range", b"bytes=500-509,0-9"))
     assert (found.status, spans(found)) == (206, [(500, 510), (0, 10)])
