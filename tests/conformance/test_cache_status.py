@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.conformance.conversation import restart
 from tests.integration.rig import KIB, Rig, Thing, at_once_held, told
 from tests.servers.fetch import Answer, fetch
 from tests.servers.origin import Fault
@@ -202,7 +203,7 @@ class TestVariants:
 
     def test_the_bound_holds_over_a_restart(self, rig: Rig) -> None:
         film = many(rig, MAX_VARIANTS + 4)
-        rig.proxy.restart()
+        restart(rig.proxy, rig.origin.url + film.path, variants=MAX_VARIANTS)
         assert sum(kept(film, *range(MAX_VARIANTS + 4))) == MAX_VARIANTS
 
     def test_what_goes_disturbs_no_reader(self, rig: Rig) -> None:
