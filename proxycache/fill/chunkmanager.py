@@ -359,6 +359,7 @@ class ChunkManager:
             evolve(
                 stale.representation,
                 fields=fields,
+                vary=variant_of(fields, sent.fields.without(CONDITIONAL)),
                 request_time=response.request_time,
                 response_time=response.response_time,
             )

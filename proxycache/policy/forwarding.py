@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .cachestatus import VIA
-from .fields import Fields, Line
+from .fields import Fields, Line, parse_delta_seconds
 from .targeted import SURROGATE_CAPABILITY
 
 CONDITIONAL = frozenset(
@@ -31,6 +31,11 @@ _OURS = (
 )
 
 
+def max_forwards(request: Fields) -> int | None:
+    """How many more may forward a request (RFC 9110, section 7.6.2); None where it does not say."""
+    return parse_delta_seconds(request.first(b"max-forwards"))
+
+
 def _via(request: Fields) -> bytes:
     """Section 7.6.3: every intermediary adds itself."""
     return b", ".join([*request.all(b"via"), VIA])
@@ -56,4 +61,8 @@ def relayed_fields(request: Fields, method: str, with_body: bool) -> Fields:
         drop |= {b"range", b"if-range"}
     if with_body:
         drop -= OF_THE_BODY
-    return request.end_to_end().without(drop).adding((b"Via", _via(request)), _capability(request))
+    fields = request.end_to_end().without(drop).adding((b"Via", _via(request)), _capability(request))
+    forwards = max_forwards(request)
+    if method == "OPTIONS" and forwards:
+        fields = fields.updated(Fields([(b"Max-Forwards", b"%d" % (forwards - 1))]))
+    return fields

@@ -25,7 +25,7 @@ from proxycache.log import make_logger
 from proxycache.policy.byterange import RangeSpec, parse_content_range, select, wanted
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.fields import parse_directives
-from proxycache.policy.forwarding import CONDITIONAL
+from proxycache.policy.forwarding import CONDITIONAL, max_forwards
 from proxycache.policy.freshness import Reuse, may_serve_on_error, remaining, reuse
 from proxycache.policy.origins import ObjectTarget, resolve_target
 from proxycache.policy.responding import Part, answer, requested_ranges
@@ -77,6 +77,10 @@ class Delivery:
         target = resolve_target(request.uri, self._serving.origins)
         if method not in target.origin.methods:
             exchange.not_allowed(target.origin.methods)
+            return
+        if method == "OPTIONS" and max_forwards(exchange.fields) == 0:
+            allow = ", ".join(target.origin.methods).encode("ascii")
+            exchange.refuse(ErrorAnswer(204, "", ((b"Allow", allow),)))
             return
         if method not in ("GET", "HEAD"):
             await self._relay.forward(target)

@@ -23,6 +23,11 @@ class Index:
         sql = "SELECT idx FROM chunk JOIN entry ON entry.id = entry_id WHERE source_url = ?"
         return {int(str(index)) for (index,) in self._rows(sql, source_url)}
 
+    def entries(self, source_url: str) -> int:
+        """How many of an object's variants have a recorded chunk."""
+        sql = "SELECT DISTINCT entry_id FROM chunk JOIN entry ON entry.id = entry_id WHERE source_url = ?"
+        return len(self._rows(sql, source_url))
+
     def id(self, source_url: str) -> str:
         """The id of an object's generation."""
         ((found,),) = self._rows("SELECT id FROM entry WHERE source_url = ?", source_url)

@@ -4,6 +4,7 @@
     proxycache.py   the product, run by the real twistd
     nginx.py        a real nginx in front of it
     fetch.py        a blocking client that hides nothing
+    byhand.py       both ends of a conversation, byte for byte
 
 The origin's parts: pattern.py (content by offset), answers.py (what a right origin says), faults.py (what a
 broken one does instead), exchange.py (one answer on the wire), wire.py (reading a request), journal.py (what

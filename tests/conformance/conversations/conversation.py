@@ -3,7 +3,9 @@
 import itertools
 from collections.abc import Iterable, Iterator
 
+from tests.faults.index import Index
 from tests.servers.byhand import Head, Listener, Peer, connect
+from tests.servers.deadline import until
 from tests.servers.proxycache import Proxycache
 
 _numbers = itertools.count(1)
@@ -22,6 +24,13 @@ def response(status: bytes, *lines: bytes, body: bytes = b"") -> bytes:
     return b"\r\n".join([*head, b"", body])
 
 
+def restart(proxy: Proxycache, *source_urls: str, variants: int = 1) -> None:
+    """Stop and start, once what is stored of these URLs at the origin is in the database: what is on its way may be lost."""
+    index = Index(proxy.database)
+    until(lambda: all(index.entries(url) >= variants for url in source_urls), 5, f"{source_urls} to be recorded")
+    proxy.restart()
+
+
 class Room:
     """An object of its own at the origin in the test's hand."""
 
@@ -30,6 +39,7 @@ class Room:
         self.port = proxy.port
         self.path = f"/object-{next(_numbers)}"
         self.target = "/hand" + self.path
+        self.source_url = hand.url + self.path[1:]
 
     def request(self, method: str, *lines: str, version: str = "1.1") -> bytes:
         """The head of a request for it."""

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.conformance.conversations.conversation import restart
 from tests.integration.rig import KIB, Rig, Thing, at_once_held, told
 from tests.servers.fetch import Answer, fetch
 from tests.servers.origin import Fault
@@ -128,6 +129,7 @@ class TestReasons:
 
     def test_one_of_many_that_revalidate(self, rig: Rig) -> None:
         film = stale(rig, length=300 * KIB)
+        rig.origin.put(film.path, film.body)  # fresh for those who come late
         answers = at_once_held(film, [film.get_whole] * 5)
         reasons = sorted(tuple(parameters(answer)[:-1]) for answer in answers if answer.cache_status != HIT)
         first, *others = reasons
@@ -155,9 +157,16 @@ class TestReasons:
         assert parameters(rig.put(1).get(method=method)) == ["fwd=method"]
 
     def test_the_method_also_where_the_origin_fails(self, rig: Rig) -> None:
-        answer = rig.put(1)
-        answer.fault(Fault(status=500), None)
-        assert parameters(answer.get(method="POST")) == ["fwd=method"]
+        form = rig.put(1)
+        form.fault(Fault(status=500), None)
+        assert parameters(form.get(method="POST")) == ["fwd=method"]
+
+    def test_the_method_also_where_the_origin_does_not_answer(self, rig: Rig) -> None:
+        # product bug: fwd=miss, though no cache was asked
+        form = rig.put(1)
+        form.fault(Fault(refuse=True), None)
+        answer = form.get(method="POST")
+        assert (answer.status, parameters(answer)[0]) == (502, "fwd=method"), told(answer)
 
 
 def many(rig: Rig, count: int) -> Thing:
@@ -193,7 +202,7 @@ class TestVariants:
 
     def test_the_bound_holds_over_a_restart(self, rig: Rig) -> None:
         film = many(rig, MAX_VARIANTS + 4)
-        rig.proxy.restart()
+        restart(rig.proxy, rig.origin.url + film.path, variants=MAX_VARIANTS)
         assert sum(kept(film, *range(MAX_VARIANTS + 4))) == MAX_VARIANTS
 
     def test_what_goes_disturbs_no_reader(self, rig: Rig) -> None:

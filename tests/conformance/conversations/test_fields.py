@@ -6,7 +6,7 @@ from time import time
 
 import pytest
 
-from tests.conformance.conversations.conversation import Room, response
+from tests.conformance.conversations.conversation import Room, response, restart
 from tests.integration.rig import Rig
 from tests.servers.byhand import Head
 from tests.servers.deadline import until
@@ -79,7 +79,7 @@ class TestLines:
     def test_are_kept_over_a_restart(self, room: Room, rig: Rig) -> None:
         lines = [*FRESH, (b"link", b"1"), (b"X-Text", b"\x80\xff"), (b"Link", b"2"), (b"X-Empty", b"")]
         brought(room, lines)
-        rig.proxy.restart()
+        restart(rig.proxy, room.source_url)
         assert theirs(room.again()[0]) == lines
 
     def test_are_kept_past_the_cache(self, room: Room) -> None:
@@ -243,7 +243,7 @@ class TestRenewal:
 
     def test_over_a_restart(self, room: Room, rig: Rig) -> None:
         self.renewed(room, b"X-New: 1", b"Link: <3>")
-        rig.proxy.restart()
+        restart(rig.proxy, room.source_url)
         head, _ = room.again()
         assert (head.all("X-New"), head.all("Link")) == ([b"1"], [b"<3>"])
 

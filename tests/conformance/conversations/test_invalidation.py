@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.conformance.conversations.conversation import Room, response
+from tests.conformance.conversations.conversation import Room, response, restart
 from tests.integration.rig import KIB, MIB, Rig, Thing, exact, told
 from tests.servers.byhand import Listener
 from tests.servers.deadline import until
@@ -171,9 +171,17 @@ class TestOfWhatTheAnswerNames:
         assert not is_kept(form)
 
 
+def restart_with(rig: Rig, *films: Thing, variants: int = 1) -> None:
+    """Stop and start, once these are in the database."""
+    restart(rig.proxy, *(rig.origin.url + film.path for film in films), variants=variants)
+
+
 class TestAfterARestart:
     def test_the_database_has_forgotten(self, rig: Rig) -> None:
         film, named = stored(rig), stored(rig)
+        restart_with(rig, film, named)
+        assert is_kept(film)
+        assert is_kept(named)
         send(film, "POST", 201, ("Location", "/" + named.path))
         rig.proxy.restart()
         assert not is_kept(film)
@@ -181,7 +189,7 @@ class TestAfterARestart:
 
     def test_what_was_only_in_the_database(self, rig: Rig) -> None:
         film, named, untouched = stored(rig), stored(rig), stored(rig)
-        rig.proxy.restart()
+        restart_with(rig, film, named, untouched)
         send(film, "POST", 201, ("Location", "/" + named.path))
         assert not is_kept(film)
         assert not is_kept(named)
@@ -191,7 +199,7 @@ class TestAfterARestart:
         film = rig.put(1000, headers=(("Vary", "X-Device"),))
         for device in ("1", "2"):
             film.get_whole(("X-Device", device))
-        rig.proxy.restart()
+        restart_with(rig, film, variants=2)
         send(film, "POST")
         for device in ("1", "2"):
             assert film.get_whole(("X-Device", device)).cache_status != HIT
@@ -199,7 +207,7 @@ class TestAfterARestart:
     def test_also_where_it_was_killed_right_after(self, rig: Rig) -> None:
         """The client was told that its change was made: what it changed must not come back."""
         film = stored(rig)
-        rig.proxy.restart()
+        restart_with(rig, film)
         assert is_kept(film)
         send(film, "PUT", 204)
         rig.proxy.kill()
@@ -208,7 +216,7 @@ class TestAfterARestart:
 
     def test_what_was_only_in_the_database_and_another_restart(self, rig: Rig) -> None:
         film = stored(rig)
-        rig.proxy.restart()
+        restart_with(rig, film)
         send(film, "DELETE")
         rig.proxy.restart()
         assert not is_kept(film)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.conformance.conversations.conversation import restart
 from tests.integration.rig import Rig, Thing, exact, told
 from tests.servers.origin import Fault, Origin
 from tests.servers.proxycache import Config
@@ -62,7 +63,7 @@ class TestStandsIn:
 
     def test_over_a_restart(self, rig: Rig) -> None:
         film = overdue(rig, 100)
-        rig.proxy.restart()
+        restart(rig.proxy, rig.origin.url + film.path)
         fail(film)
         film.get_whole()
 

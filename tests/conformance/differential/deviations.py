@@ -187,20 +187,3 @@ The answers are then only held against the file, and each against the request.
 def error_explains_itself(pair: Pair) -> bool:
     """An error's content, and so its type and length, are the words of whoever refuses (sections 15.5 and 15.5.17)."""
     return pair.direct.status == pair.proxied.status and pair.direct.status in (412, 416)
-
-
-# What proxycache has yet to mend
-
-
-def unsatisfiable_range_precedes(pair: Pair) -> bool:
-    """Range is evaluated after the preconditions (section 14.2), but not where the origin's 416 is passed on."""
-    return pair.statuses in ((304, 416), (412, 416)) and "; detail=status" in pair.proxied.cache_status
-
-
-def what_is_not_stored_is_sent(pair: Pair) -> bool:
-    """Preconditions hold (section 13.2.2), but not where the whole comes and is not to be stored."""
-    return pair.statuses in ((304, 200), (412, 200)) and "; detail=no-store" in pair.proxied.cache_status
-
-
-UNMENDED: tuple[Callable[[Pair], bool], ...] = (unsatisfiable_range_precedes, what_is_not_stored_is_sent)
-"""A sequence that meets one of these is expected to fail, though all the rest of it is compared."""
