@@ -44,7 +44,9 @@ class Relay:
         """
         self._exchange.forwarding = status
         response = await self._fetch(target, attempts)
-        await self.pass_on(target, response, status, cause)
+        # The origin was told of them, and may have taken another order than that of RFC 9110, section 13.2.2.
+        if not self.answer_precondition(response, status):
+            await self.pass_on(target, response, status, cause)
 
     async def forward(self, target: ObjectTarget) -> None:
         """Forward a request that the cache cannot answer, its body streamed, and drop what it made out of date.
@@ -149,7 +151,7 @@ class Relay:
         await exchange.write_stream(stream)
 
     def answer_precondition(self, response: IOriginResponse, status: CacheStatus) -> bool:
-        """Answer 304 or 412 where the client's preconditions, which the origin was not told of, say so.
+        """Answer 304 or 412 where the client's preconditions say so.
 
         @return: whether they did; the response is used up then.
         """
