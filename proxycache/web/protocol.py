@@ -170,11 +170,11 @@ class StrictChannel(HTTPChannel):
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
         """The lines of an answer as they are, in their order; of Twisted's own only those about the framing."""
         request = self.requests[0]
+        if request.body is not None and not request.body.complete:
+            headers.setRawHeaders(b"connection", [b"close"])
         if request.lines is None:
             super().writeHeaders(version, code, reason, headers)
             return
-        if request.body is not None and not request.body.complete:
-            headers.setRawHeaders(b"connection", [b"close"])
         framing = [
             (name, value) for name in (b"Content-Length", *CONNECTION) for value in headers.getRawHeaders(name, [])
         ]
