@@ -45,7 +45,7 @@ class TestBodies:
     def test_of_safe_methods_are_sent_once_as_well(self, room: Room, framing: str) -> None:
         body = b"hello" if "Length" in framing else b"5\r\nhello\r\n0\r\n\r\n"
         failure = response(b"503 Service Unavailable", body=b"not now")
-        head, answer = room.exchange("OPTIONS", failure, framing, body=body)
+        _, answer = room.exchange("OPTIONS", failure, framing, body=body)
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert answer.endswith(b"not now")
         assert room.hand.left_alone(1)
