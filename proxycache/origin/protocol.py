@@ -85,14 +85,17 @@ class ExactParser(HTTPClientParser):
             receiver = getattr(self.request.headers, "interim", None)
             if receiver is not None:
                 receiver(status, fields)
-        else:
-            self.response.exact_fields = fields
-            self.response.torn = self.torn
-            self.response.abort_upload = None
-            self.response.ends_with_connection = False
-            if b"close" in {member.lower() for member in fields.members(b"connection")}:
-                self.request.persistent = False
-            self._understand(fields)
+            # As Twisted's does, which writes a line about each.
+            self.connectionMade()
+            del self.response
+            return
+        self.response.exact_fields = fields
+        self.response.torn = self.torn
+        self.response.abort_upload = None
+        self.response.ends_with_connection = False
+        if b"close" in {member.lower() for member in fields.members(b"connection")}:
+            self.request.persistent = False
+        self._understand(fields)
         super().allHeadersReceived()
 
     def _understand(self, fields: Fields) -> None:

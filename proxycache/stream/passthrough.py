@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IConsumer
+from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
@@ -23,6 +23,9 @@ from proxycache.policy.answers import BodyExtent, body_extent, end_told
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.retrying import MAX_ATTEMPTS
 from proxycache.policy.validators import Validator, strong_validator
+
+YIELD_SECONDS = 0.2
+"""A client that takes nothing for so long lets others have its connection, where its body can be resumed."""
 
 
 @implementer(IBodyProducer, IBodyReceiver)
@@ -48,7 +51,9 @@ class PassthroughProducer:
         length: int | None,
         encoding: list[bytes],
         accounts: Accounts,
+        clock: IReactorTime,
     ) -> None:
+        self._clock = clock
         self._origin = origin
         self._request = request
         self.cursor = cursor
@@ -62,6 +67,9 @@ class PassthroughProducer:
         self._pending: Deferred[IOriginResponse] | None = None
         self._position = cursor
         self._paused = False
+        self._delivering = False
+        self._taken = False
+        self._patience: IDelayedCall | None = None
         self._failures = 0
         self._done: Deferred[None] | None = None
         self._held: list[bytes] = []
@@ -100,21 +108,40 @@ class PassthroughProducer:
         return done
 
     def pauseProducing(self) -> None:
-        """Hold the origin up."""
+        """Hold the origin up; after a while, whoever waits for a connection may have this one."""
         self._paused = True
         if self._response is not None:
             self._response.pause()
+            if self._validator is not None and self._patience is None:
+                self._patience = self._clock.callLater(YIELD_SECONDS, self._yield)
+
+    def _yield(self) -> None:
+        self._patience = None
+        if self._response is not None and self._delivering:
+            self._response.reprioritise(Priority.HIGH)
+
+    def _keep(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def resumeProducing(self) -> None:
         """Go on."""
         self._paused = False
-        if self._response is not None:
+        self._keep()
+        if self._taken:
+            self._taken = False
+            self._ask_again()
+        elif self._response is not None:
+            self._response.reprioritise(Priority.CRITICAL)
             self._response.resume()
 
     def stopProducing(self) -> None:
         """Stop for good; the Deferred stays silent."""
+        self._keep()
         self._consumer = None
         self._done = None
+        self._taken = False
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.cancel()
@@ -145,6 +172,7 @@ class PassthroughProducer:
     def ended(self, error: Exception | None) -> None:
         """See L{IBodyReceiver.ended}."""
         self._response = None
+        self._delivering = False
         if self._done is None:
             return
         if self._stop is not None and self.cursor >= self._stop:
@@ -160,7 +188,11 @@ class PassthroughProducer:
         except Exception as failed:
             self._end(failed)
             return
-        self._ask_again()
+        if isinstance(error, FillPreempted) and self._paused:
+            # Others need the connection, and the client does not, for now.
+            self._taken = True
+        else:
+            self._ask_again()
 
     def _count(self, error: Exception) -> None:
         """Another failure without progress; raised once there were enough, or where nothing can be resumed."""
@@ -233,6 +265,7 @@ class PassthroughProducer:
             self._response = None
             response.abort()
             return
+        self._delivering = True
         response.deliver(self)
         if self._paused and self._response is response:
             response.pause()

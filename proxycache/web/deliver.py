@@ -350,6 +350,7 @@ class Delivery:
                 generation.length,
                 representation.fields.members(b"content-encoding"),
                 self._serving.accounts,
+                self._serving.clock,
             )
 
         return self._exchange.open_stream(reader, start, stop, passthrough)

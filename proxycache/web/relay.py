@@ -138,6 +138,7 @@ class Relay:
                 complete,
                 response.fields.members(b"content-encoding"),
                 self._serving.accounts,
+                self._serving.clock,
             )
             producer.adopt(response, extent)
             return producer

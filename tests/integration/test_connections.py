@@ -131,6 +131,16 @@ class TestSlowPlayers:
         assert time.monotonic() - before < 2
 
 
+class TestSlowPlayersPastTheCache(TestSlowPlayers):
+    """Nothing of it may be stored; with their validator they can be interrupted, and resumed."""
+
+    test_hits_need_no_connection = None  # type: ignore[assignment]
+
+    @pytest.fixture
+    def films(self, rig: Rig) -> list[Thing]:
+        return [rig.put(64 * MIB, cache_control="no-store") for _ in range(20)]
+
+
 def test_a_stalled_origin_holds_up_no_other_object(rig: Rig) -> None:
     """All connections hang before their first byte; a fifth request waits for the first of them to be given up."""
     stalled = [rig.put(MIB) for _ in range(LIMIT - 1)]

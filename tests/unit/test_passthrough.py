@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface.verify import verifyObject
 
@@ -23,7 +24,7 @@ from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.fields import Fields, Line
 from proxycache.policy.retrying import MAX_ATTEMPTS
 from proxycache.policy.validators import Validator
-from proxycache.stream.passthrough import PassthroughProducer
+from proxycache.stream.passthrough import YIELD_SECONDS, PassthroughProducer
 
 from .consumer import Consumer
 from .scriptedorigin import REQUEST, ScriptedOrigin, ScriptedResponse
@@ -45,7 +46,10 @@ class Passed:
         self.origin = ScriptedOrigin()
         self.accounts = Accounts()
         self.consumer = Consumer()
-        self.producer = PassthroughProducer(self.origin, REQUEST, cursor, stop, validator, length, [], self.accounts)
+        self.clock = Clock()
+        self.producer = PassthroughProducer(
+            self.origin, REQUEST, cursor, stop, validator, length, [], self.accounts, self.clock
+        )
         self.results: list[object] = []
 
     def start(self) -> Deferred[None]:
@@ -381,3 +385,41 @@ def test_what_keeps_the_head_away_is_told() -> None:
     Deferred.fromCoroutine(passed.producer.prepare()).addErrback(lambda failure: results.append(failure.type))
     passed.origin.last.respond(404)
     assert results == [OriginStatus]
+
+
+def test_a_client_that_takes_nothing_lets_others_have_its_connection() -> None:
+    passed = Passed()
+    first = passed.adopt()
+    passed.start()
+    first.send(CONTENT[:30])
+    passed.producer.pauseProducing()
+    assert first.priority is None
+    passed.clock.advance(YIELD_SECONDS)
+    assert first.priority is Priority.HIGH
+    first.end(FillPreempted("somebody waits"))
+    assert len(passed.origin.fetches) == 0
+    passed.producer.resumeProducing()
+    passed.part(30).send(CONTENT[30:])
+    assert (passed.consumer.data, passed.results) == (CONTENT, [None])
+    assert passed.clock.getDelayedCalls() == []
+
+
+def test_a_short_pause_does_not() -> None:
+    passed = Passed()
+    response = passed.adopt()
+    passed.start()
+    for _ in range(3):
+        passed.producer.pauseProducing()
+        passed.clock.advance(YIELD_SECONDS / 2)
+        passed.producer.resumeProducing()
+    assert response.priority in (None, Priority.CRITICAL)
+
+
+def test_what_cannot_be_resumed_keeps_its_connection() -> None:
+    passed = Passed(validator=None)
+    response = passed.adopt()
+    passed.start()
+    passed.producer.pauseProducing()
+    passed.clock.advance(10 * YIELD_SECONDS)
+    assert response.priority is None
+    passed.producer.stopProducing()
