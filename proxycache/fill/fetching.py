@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import Protocol
 
 from attrs import evolve
 from twisted.internet.interfaces import IDelayedCall
@@ -12,6 +13,8 @@ from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
 from proxycache.policy.answers import BodyExtent, body_extent, check_version, end_told
 from proxycache.policy.byterange import RangeSpec, format_range
+from proxycache.policy.chunking import Chunking
+from proxycache.policy.entry import Representation
 from proxycache.policy.readahead import MAX_WINDOW, NEAR
 from proxycache.policy.retrying import retry_delay
 
@@ -22,8 +25,45 @@ from .run import Run
 from .surroundings import Surroundings
 from .waiters import Waiters
 
-if TYPE_CHECKING:
-    from .generation import Generation
+
+class Fetched(Protocol):
+    """What the requests need of the generation whose bytes they bring."""
+
+    @property
+    def representation(self) -> Representation:
+        """What is known of it."""
+
+    @property
+    def chunking(self) -> Chunking:
+        """Where chunks begin."""
+
+    @property
+    def length(self) -> int | None:
+        """Complete length, None while it is not known."""
+
+    @property
+    def joinable(self) -> bool:
+        """Whether bytes of another response may be put beside those that are here."""
+
+    @property
+    def stored(self) -> bool:
+        """Whether its bytes are kept."""
+
+    @property
+    def readers(self) -> Collection[Reader]:
+        """Who reads it."""
+
+    def reach(self, position: int, limit: int, coming: bool = False) -> int:
+        """How far it goes from C{position} without a gap."""
+
+    def renew(self, representation: Representation) -> None:
+        """More is known of it."""
+
+    def trim(self) -> None:
+        """Let go of what is near nobody."""
+
+    def left(self) -> None:
+        """Nobody reads it, now or perhaps ever."""
 
 
 class Fetching:
@@ -33,7 +73,7 @@ class Fetching:
     @ivar last_request: of the client that came last; what nobody waits for is asked for on its behalf.
     """
 
-    def __init__(self, generation: Generation, contents: Contents, waiters: Waiters, around: Surroundings) -> None:
+    def __init__(self, generation: Fetched, contents: Contents, waiters: Waiters, around: Surroundings) -> None:
         self.runs: list[Run] = []
         self.last_request: OriginRequest | None = None
         self._generation = generation

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from proxycache.errors import CacheReadFailed
 from proxycache.interfaces import OriginRequest, Priority
+from proxycache.policy.chunking import Chunking
 from proxycache.policy.readahead import first_window, sequential_extension
 
-if TYPE_CHECKING:
-    from .generation import Generation
+
+class Readable(Protocol):
+    """What a reader needs of the generation it reads."""
+
+    @property
+    def chunking(self) -> Chunking:
+        """Where chunks begin."""
+
+    @property
+    def length(self) -> int | None:
+        """Complete length, None while it is not known."""
+
+    def take(self, reader: Reader, most: int) -> bytes | Deferred[bytes] | None:
+        """Bytes at the cursor."""
+
+    def wait(self, reader: Reader) -> Deferred[None]:
+        """Wait for the byte at the cursor."""
+
+    def advanced(self, reader: Reader) -> None:
+        """The cursor moved."""
+
+    def closed(self, reader: Reader) -> None:
+        """It leaves."""
+
+    def invalidate(self, error: CacheReadFailed) -> None:
+        """Bytes turned out bad."""
+
+    def changed(self) -> None:
+        """The origin serves another version."""
 
 
 class Reader:
@@ -24,7 +53,7 @@ class Reader:
 
     def __init__(
         self,
-        generation: Generation,
+        generation: Readable,
         start: int,
         stop: int | None,
         request: OriginRequest,

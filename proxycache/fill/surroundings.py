@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
@@ -11,9 +11,6 @@ from twisted.internet.interfaces import IReactorTime
 from proxycache.accounts import Accounts
 from proxycache.interfaces import IMetadataStore, IOrigin
 from proxycache.store.space import Space
-
-if TYPE_CHECKING:
-    from .generation import Generation
 
 
 @frozen
@@ -32,5 +29,5 @@ class Surroundings:
     space: Space
     accounts: Accounts
     linger: float
-    unusable: Callable[[Generation], None]
-    idle: Callable[[Generation], None]
+    unusable: Callable[[Any], None]
+    idle: Callable[[Any], None]
