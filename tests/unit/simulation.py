@@ -92,7 +92,7 @@ class Client:
             return
         waiting = reader.wait() if taken is None else taken
         self._waiting = waiting
-        waiting.addCallback(self._arrived)  # type: ignore[arg-type]
+        waiting.addCallback(self._arrived)
         waiting.addErrback(self._failed)
 
     def _arrived(self, data: bytes | None) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from twisted.internet.defer import gatherResults
 
 from proxycache.errors import CacheWriteFailed, DamagedChunk
 from proxycache.store.cachefile import CacheFiles, checksum
@@ -84,7 +83,8 @@ async def test_a_hole_asked_for_before_a_write_does_not_take_it(cached: CachedFi
     writing = cached.file.write(SECOND.start, CONTENT[SECOND.start : SECOND.stop], len(CONTENT))
     stuck.set()
     await held
-    await gatherResults([punching, writing])
+    await punching
+    await writing
     assert await read(cached.file, SECOND) == CONTENT[SECOND.start : SECOND.stop]
 
 
@@ -96,7 +96,8 @@ async def test_a_hole_asked_for_after_a_write_takes_it(cached: CachedFile, disk:
     punching = cached.file.punch(SECOND.start, SECOND.stop)
     stuck.set()
     await held
-    await gatherResults([punching, writing])
+    await punching
+    await writing
     with pytest.raises(DamagedChunk):
         await read(cached.file, SECOND)
 

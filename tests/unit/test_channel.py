@@ -58,7 +58,7 @@ class Connection:
 
     @property
     def answered(self) -> bytes:
-        return self.transport.value()
+        return bytes(self.transport.value())
 
     @property
     def aborted(self) -> bool:

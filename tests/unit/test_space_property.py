@@ -77,5 +77,10 @@ def test_the_limit_is_never_exceeded_and_nobody_waits_for_ever(script: list[tupl
 
 def answer_of(pending: Deferred[bool]) -> bool:
     heard: list[bool] = []
-    pending.addCallback(lambda result: heard.append(result) or result)  # type: ignore[func-returns-value]
+
+    def hear(result: bool) -> bool:
+        heard.append(result)
+        return result
+
+    pending.addCallback(hear)
     return heard[0]

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from proxycache.interfaces import IDiskReactor
 
 from .asynchronous import reactor
 
 
+@implementer(IDiskReactor)
 class ThreadedClock(Clock):
     """Time stands still until it is advanced; results of threads arrive through the real reactor.
 
@@ -20,9 +24,9 @@ class ThreadedClock(Clock):
         super().__init__()
         self.triggers: list[tuple[object, ...]] = []
 
-    def callFromThread(self, call: Callable[..., object], *args: object, **kwargs: object) -> None:
+    def callFromThread(self, callable: Callable[..., object], *args: object, **kwargs: object) -> None:
         """See L{IReactorFromThreads.callFromThread}."""
-        reactor.callFromThread(call, *args, **kwargs)
+        reactor.callFromThread(callable, *args, **kwargs)
 
     def callWhenRunning(self, call: Callable[..., object], *args: object) -> None:
         """It runs already."""
