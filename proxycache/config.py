@@ -268,6 +268,8 @@ def _one_line(source: str, error: ValidationError) -> ConfigurationError:
         message = "missing, expected a value"
     elif first["type"] == "too_short" and key == "origin":
         message = "expected at least one [[origin]]"
+    elif first["type"] in ("byte_size", "byte_size_unit"):
+        message = "expected a size such as '100GiB'"
     message = message.replace("Input should be", "expected").replace("\n", " ")
     if "input" in first and first["type"] not in ("missing", "extra_forbidden") and "got" not in message:
         message = f"{message}, got {str(first['input'])[:60]!r}"
