@@ -350,7 +350,7 @@ class ChunkManager:
         if theirs is not None and mine is not None and not theirs.is_date and not mine.is_date and theirs != mine:
             self.unusable(stale)
             raise ObjectChanged("a 304 that tells of another version")
-        fields = renewed_fields(stale.representation.fields, response.fields)
+        fields = renewed_fields(stale.representation.fields, dated(response.fields, response.response_time))
         ttl = target.origin.default_ttl
         if refusal(stale.representation.status, sent.fields, fields, ttl, response.response_time) is not None:
             self.unusable(stale)

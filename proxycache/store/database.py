@@ -354,7 +354,9 @@ class Database:
         def pool(most: int) -> ConnectionPool:
             made = ConnectionPool(
                 "sqlite3",
-                str(self._path),
+                # Never made anew by a connection: an empty file is no database of ours.
+                f"{self._path.absolute().as_uri()}?mode=rw",
+                uri=True,
                 timeout=BUSY_TIMEOUT_SECONDS,
                 isolation_level=None,
                 check_same_thread=False,

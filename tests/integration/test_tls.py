@@ -55,11 +55,11 @@ def test_whole_and_parts(rig: Rig) -> None:
 
 
 def test_a_connection_is_used_again(rig: Rig) -> None:
-    rig.put(1000).get_whole()
-    known = {served.connection for served in rig.origin.log}
-    for _ in range(3):
+    rig.origin.drop_connections()
+    for _ in range(5):
         rig.put(1000).get_whole()
-    assert {served.connection for served in rig.origin.log} == known
+    # The first may find one that is being dropped, and then goes on one of its own.
+    assert len({served.connection for served in rig.origin.log[1:]}) == 1
 
 
 @pytest.mark.parametrize(
