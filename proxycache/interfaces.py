@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -127,11 +127,12 @@ class ChunkSpan:
 class ICacheFile(Interface):
     """One generation's bytes: a sparse file."""
 
-    def read(span: ChunkSpan, start: int, stop: int) -> bytes | Deferred[bytes]:
+    def read(span: ChunkSpan, start: int, stop: int, by: Hashable = None) -> bytes | Deferred[bytes]:
         """Bytes C{[start, stop)}, within one chunk, vouched for by its checksum.
 
         At once where the pages are in memory, else through the disk's thread pool.
 
+        @param by: who reads. What was verified for him a moment ago need not be read again for his next piece.
         @raise CacheReadFailed: in either form: missing, short, damaged or unreadable.
         """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
@@ -113,9 +113,10 @@ class Contents:
         stop = min(buffer.reach(position), limit)
         return buffer.read(position, stop) if stop > position else None
 
-    def from_disk(self, position: int, limit: int) -> bytes | Deferred[bytes] | None:
+    def from_disk(self, position: int, limit: int, by: Hashable) -> bytes | Deferred[bytes] | None:
         """Bytes C{[position, limit)}, as far as the chunk goes; None where it is not on disk.
 
+        @param by: who reads; see L{ICacheFile.read}.
         @raise CacheReadFailed: at once or by the Deferred.
         """
         index = self.chunking.index(position)
@@ -123,7 +124,7 @@ class Contents:
         if checksum is None:
             return None
         span = ChunkSpan(index, self.chunking.start(index), self.chunking.stop(index, self.length), checksum)
-        return self._file.read(span, position, min(span.stop, limit))
+        return self._file.read(span, position, min(span.stop, limit), by)
 
     # Arriving
 

@@ -218,7 +218,7 @@ class Generation:
         if index != reader.last_chunk:
             reader.last_chunk = index
             self._around.space.use((self.id, index))
-        return self.contents.from_disk(position, limit)
+        return self.contents.from_disk(position, limit, reader.token)
 
     def wait(self, reader: Reader) -> Deferred[None]:
         """Wait until the byte at the reader's cursor can be read, or its end is known."""

@@ -48,6 +48,7 @@ class Reader:
     @ivar position: next byte to read.
     @ivar stop: one past the last byte wanted; None: to the end.
     @ivar distrusts_freshest: fetch from the client's own URL: another client's, though fresher, was refused.
+    @ivar token: stands for it where it must not be kept alive.
     @ivar source: where the last bytes came from: C{cache} or C{fill}.
     """
 
@@ -70,6 +71,7 @@ class Reader:
         self.source = "cache"
         self.distrusts_freshest = False
         self.last_chunk = -1
+        self.token = object()
         self._waiter: Deferred[None] | None = None
         self._consumed = 0
 

@@ -1,8 +1,8 @@
 """Cache files: one sparse file per generation.
 
-Every read takes the whole chunk, verifies its checksum, and serves from that very buffer. A chunk that was right a
-moment ago is not trusted: a long write by somebody else moves C{mtime} once, and bytes long after. Pages in memory are
-read at once (C{preadv2} with C{RWF_NOWAIT}), others in a thread.
+Every request takes the whole chunk, verifies its checksum, and is served from that very buffer, piece by piece. What was
+right on the disk a moment ago is not trusted: a long write by somebody else moves C{mtime} once, and bytes long after.
+Pages in memory are read at once (C{preadv2} with C{RWF_NOWAIT}), others in a thread.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -23,6 +23,7 @@ from proxycache.errors import CacheReadFailed, CacheWriteFailed, DamagedChunk
 from proxycache.interfaces import ChunkSpan, ICacheFile, ICacheFiles, StoredFile
 
 from .disk import Disk
+from .verified import Verified
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -57,15 +58,16 @@ class CacheFile:
     @param now_ns: wall clock in nanoseconds since the epoch, for the name of what is in the way.
     """
 
-    def __init__(self, path: Path, disk: Disk, now_ns: Callable[[], int]) -> None:
+    def __init__(self, path: Path, disk: Disk, now_ns: Callable[[], int], verified: Verified | None = None) -> None:
         self._path = path
         self._disk = disk
         self._now_ns = now_ns
+        self._verified = verified or Verified()
         self._descriptor: _Descriptor | None = None
         self._removed = False
         self._changes = DeferredLock()
 
-    def read(self, span: ChunkSpan, start: int, stop: int) -> bytes | Deferred[bytes]:
+    def read(self, span: ChunkSpan, start: int, stop: int, by: Hashable = None) -> bytes | Deferred[bytes]:
         """See L{ICacheFile.read}."""
         try:
             found = os.stat(self._path)
@@ -76,17 +78,29 @@ class CacheFile:
             raise CacheReadFailed(span.chunk, str(error), transient=error.errno != errno.EIO) from error
         if found.st_size < span.stop:
             raise DamagedChunk(span.chunk, f"file ends at {found.st_size}", lost_from=found.st_size)
+        # The bytes in memory are right whatever became of the file; but who damages it is to be noticed.
+        stamp = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        key = (by, self._path, span.start, span.stop, span.checksum, stamp)
+
+        def piece(whole: bytearray | bytes) -> bytes:
+            return bytes(memoryview(whole)[start - span.start : stop - span.start])
+
+        def vouched(whole: bytearray | bytes) -> bytes:
+            if len(whole) != span.stop - span.start:
+                raise DamagedChunk(span.chunk, f"{len(whole)} bytes of {span.stop - span.start}")
+            if checksum(whole) != span.checksum:
+                raise DamagedChunk(span.chunk, "checksum differs")
+            if by is not None and stop < span.stop:
+                self._verified.keep(key, whole)
+            return piece(whole)
+
+        kept = None if by is None else self._verified.get(key)
+        if kept is not None:
+            return piece(kept)
         whole = _read_now(descriptor, span.start, span.stop)
         if whole is not None:
-            return self._vouched(span, whole, start, stop)
-        return self._read_in_thread(descriptor, span).addCallback(lambda whole: self._vouched(span, whole, start, stop))
-
-    def _vouched(self, span: ChunkSpan, whole: bytes, start: int, stop: int) -> bytes:
-        if len(whole) != span.stop - span.start:
-            raise DamagedChunk(span.chunk, f"{len(whole)} bytes of {span.stop - span.start}")
-        if checksum(whole) != span.checksum:
-            raise DamagedChunk(span.chunk, "checksum differs")
-        return whole[start - span.start : stop - span.start]
+            return vouched(whole)
+        return self._read_in_thread(descriptor, span).addCallback(vouched)
 
     def _read_in_thread(self, descriptor: _Descriptor, span: ChunkSpan) -> Deferred[bytes]:
         def work() -> bytes:
@@ -182,14 +196,14 @@ class CacheFile:
                 path.rename(path.with_name(f"{path.name}.in-the-way-{self._now_ns()}"))
 
 
-def _read_now(descriptor: _Descriptor, start: int, stop: int) -> bytes | None:
+def _read_now(descriptor: _Descriptor, start: int, stop: int) -> bytearray | None:
     """The bytes where all of them are in memory, else None."""
     buffer = bytearray(stop - start)
     try:
         count = os.preadv(descriptor.number, [buffer], start, os.RWF_NOWAIT)
     except OSError:
         return None
-    return bytes(buffer) if count == len(buffer) else None
+    return buffer if count == len(buffer) else None
 
 
 @implementer(ICacheFiles)
@@ -201,12 +215,14 @@ class CacheFiles:
         self._disk = disk
         self._now_ns = now_ns
         self._opened: WeakValueDictionary[str, CacheFile] = WeakValueDictionary()
+        self._verified = Verified()
 
     def open(self, id: str) -> CacheFile:
         """See L{ICacheFiles.open}."""
         file = self._opened.get(id)
         if file is None:
-            file = self._opened[id] = CacheFile(self._directory / id[:2] / id, self._disk, self._now_ns)
+            path = self._directory / id[:2] / id
+            file = self._opened[id] = CacheFile(path, self._disk, self._now_ns, self._verified)
         return file
 
     def usable(self) -> Deferred[str | None]:

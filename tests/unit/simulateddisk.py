@@ -41,7 +41,7 @@ class SimulatedFile:
     under_way: list[Work] = Factory(list)
     unlinked: bool = False
 
-    def read(self, span: ChunkSpan, start: int, stop: int) -> bytes | Deferred[bytes]:
+    def read(self, span: ChunkSpan, start: int, stop: int, by: object = None) -> bytes | Deferred[bytes]:
         assert span.start <= start < stop <= span.stop
         whole = self.chunks.get(span.start)
         if self.rots_left and self.chance.random() < self.rots:

@@ -148,6 +148,31 @@ async def test_every_read_is_verified(cached: CachedFile) -> None:
 
 
 @asynchronous
+async def test_the_pieces_of_one_reader_are_verified_once(cached: CachedFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    await cached.fill()
+    preadv, reads = os.preadv, []
+
+    def counting(*arguments: Any) -> int:
+        reads.append(arguments)
+        return preadv(*arguments)
+
+    monkeypatch.setattr(os, "preadv", counting)
+    for by, expected in (("one", 1), ("one", 1), ("other", 2), (None, 3), (None, 4), ("one", 4)):
+        data = cached.file.read(SECOND, SECOND.start + 3, SECOND.start + 7, by)
+        assert data == CONTENT[SECOND.start + 3 : SECOND.start + 7]
+        assert len(reads) == expected
+
+
+@asynchronous
+async def test_the_pieces_of_one_reader_notice_a_change(cached: CachedFile) -> None:
+    await cached.fill()
+    cached.file.read(SECOND, SECOND.start, SECOND.start + 1, "one")
+    cached.flip_unseen(SECOND.start + 5)
+    with pytest.raises(DamagedChunk):
+        cached.file.read(SECOND, SECOND.start + 1, SECOND.start + 2, "one")
+
+
+@asynchronous
 async def test_a_change_after_verification_is_noticed(cached: CachedFile) -> None:
     await cached.fill()
     await read(cached.file, SECOND)
