@@ -1,7 +1,7 @@
 """Cache files: one sparse file per generation.
 
-Every request takes the whole chunk, verifies its checksum, and is served from that very buffer, piece by piece.
-What was right on the disk a moment ago is not trusted: a long write by somebody else moves C{mtime} once, and bytes long
+Every request takes the whole chunk, verifies its checksum, and is served from that very buffer, piece by piece. What
+was right on the disk a moment ago is not trusted: a long write by somebody else moves C{mtime} once, and bytes long
 after. Pages in memory are read at once (C{preadv2} with C{RWF_NOWAIT}), others in a thread.
 """
 
