@@ -200,7 +200,9 @@ class Contents:
             self._around.space.admit((self._id, index), len(buffer.data))
             self._around.metadata.record_chunk(self._id, index, checksum, len(buffer.data))
         else:
-            self._around.space.release(len(buffer.data))
+            # Nobody will find it there; its room is free once it is off the disk.
+            removing = self._file.punch(buffer.start, buffer.stop)
+            removing.addCallback(lambda _: self._around.space.release(len(buffer.data)))
         self._settled()
 
     def _not_written(self, failure: Failure, index: int, buffer: ChunkBuffer, again: bool) -> None:

@@ -1,5 +1,6 @@
 """An origin, the product and objects, with the questions that all tests ask."""
 
+import contextlib
 import itertools
 import json
 import sqlite3
@@ -85,14 +86,21 @@ class Rig:
         return sum(1 << 16 for _ in self.proxy.cache_dir.glob("[0-9a-f][0-9a-f]/*"))
 
     def blocks_on_disk(self) -> int:
-        """Bytes that the cache files really take."""
-        total = 0
+        """Bytes that the cache files really take, at one moment: looked at until two looks agree.
+
+        Else a chunk might be counted in a file that it leaves, and its successor in a file looked at later.
+        """
+        before = None
+        while (now := self._blocks_by_file()) != before:
+            before = now
+        return sum(now.values())
+
+    def _blocks_by_file(self) -> dict[str, int]:
+        found = {}
         for path in self.proxy.cache_dir.glob("[0-9a-f][0-9a-f]/*"):
-            try:
-                total += path.stat().st_blocks * 512
-            except FileNotFoundError:
-                continue
-        return total
+            with contextlib.suppress(FileNotFoundError):
+                found[path.name] = path.stat().st_blocks * 512
+        return found
 
 
 def cache_status(answer: Answer) -> str:
