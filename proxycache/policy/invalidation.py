@@ -36,9 +36,9 @@ def _named(reference: bytes, target: ObjectTarget) -> ObjectTarget | None:
         url = urljoin(target.source_url.decode("ascii"), reference.decode("ascii")).partition("#")[0].encode("ascii")
         if not same_host(url, target.source_url):
             return None
-        # Scheme and host compare without case (RFC 9110, section 4.2.3): those of the target are as good, and as long.
-        start = len(b"://".join(urlsplit(url)[:2]))
-        url = target.source_url[:start] + url[start:]
+        # Scheme and host compare without case, and a port may be left out (RFC 9110, section 4.2.3).
+        theirs, own = (b"://".join(urlsplit(each)[:2]) for each in (url, target.source_url))
+        url = own + url[len(theirs) :]
         if url.startswith(target.origin.url):
             prefix = target.origin.prefix
             return resolve_target(prefix + url.removeprefix(target.origin.url), [target.origin])

@@ -117,8 +117,13 @@ def resolve_target(target: bytes, origins: Sequence[OriginPolicy]) -> ObjectTarg
 
 def same_host(one: bytes, other: bytes) -> bool:
     """Whether two URLs name the same scheme, host and port, so that credentials may travel."""
-    first, second = urlsplit(one), urlsplit(other)
-    return (first.scheme.lower(), first.netloc.lower()) == (second.scheme.lower(), second.netloc.lower())
+    return _authority(one) == _authority(other)
+
+
+def _authority(url: bytes) -> tuple[bytes, bytes | None, int | None]:
+    """Scheme, host and port as they compare (RFC 9110, section 4.2.3). C{ValueError} for a port that is none."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {b"http": 80, b"https": 443}.get(parts.scheme)
 
 
 def redirect_target(origin: OriginPolicy, url: bytes, location: bytes | None) -> bytes | None:
