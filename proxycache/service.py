@@ -121,6 +121,8 @@ class CacheService(Service):
         # A database that is away, or slow to tell what is on the disk, must not hold up the streams.
         self._patience = self._reactor.callLater(STOCK_SECONDS, self.space.begin)
         self._database.start()
+        if self._database.state() is not None:
+            self.space.begin()
 
     def _database_opened(self, fresh: bool) -> None:
         if fresh:

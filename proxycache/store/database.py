@@ -10,10 +10,10 @@ import sqlite3
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from twisted.enterprise.adbapi import ConnectionPool
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorCore
 from twisted.python.failure import Failure
 
@@ -40,6 +40,9 @@ RECOVERY_SECONDS = 1.0
 
 WATCH_SECONDS = 2.0
 """Between two looks whether the file is still the one we opened: what is written to another goes nowhere."""
+
+_WRITES_NOTHING = "DELETE FROM chunk WHERE 0"
+"""Fails where nothing can be written; C{BEGIN IMMEDIATE} alone does not, where the file is open for reading only."""
 
 _CORRUPT = ("malformed", "not a database", "corrupt")
 
@@ -109,9 +112,10 @@ def check_version(path: Path) -> None:
         raise UnknownSchema(f"{path}: written by a newer proxycache (schema {version}, this one knows up to {known})")
 
 
-def prepare_file(path: Path) -> None:
+def prepare_file(path: Path) -> str | None:
     """Make the file at C{path} a database of the newest schema, upgrading step by step after a backup.
 
+    @return: why it takes no records for now, None where it does: SQLite opens a file for reading where it has to.
     @raise sqlite3.DatabaseError: corrupt.
     @raise sqlite3.OperationalError: locked, full, unreadable.
     @raise UnknownSchema: from the future.
@@ -146,8 +150,17 @@ def prepare_file(path: Path) -> None:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
+        return _why_no_records(connection)
     finally:
         connection.close()
+
+
+def _why_no_records(connection: sqlite3.Connection) -> str | None:
+    try:
+        connection.execute(_WRITES_NOTHING)
+    except sqlite3.OperationalError as error:
+        return str(error)
+    return None
 
 
 def set_aside(path: Path, now: float) -> Path:
@@ -201,6 +214,7 @@ class Database:
         self._identity: tuple[int, int] | None = None
         self._failure: str | None = "not opened yet"
         self._write_failure: str | None = None
+        self._no_records: str | None = None
         self._repair: Deferred[bool] | None = None
         self._again: IDelayedCall | None = None
         self._running = False
@@ -312,14 +326,18 @@ class Database:
     def _recover(self) -> None:
         """Open the file again, in a thread; set it aside where it is corrupt."""
         self._again = None
-        self._close_pools()
-        self._repair = self._disk.run(self._open_file, "opening the database", patient=True)
+
+        def reopen(_: object) -> Deferred[bool]:
+            return self._disk.run(self._open_file, "opening the database", patient=True)
+
+        self._repair = self._close_pools().addCallback(reopen)
         self._repair.addCallbacks(self._recovered, self._not_recovered)
 
     def _recovered(self, fresh: bool) -> None:
         self._repair = None
         if self._running:
-            self._log.info("database available again")
+            if self._failure is not None:
+                self._log.info("database available again")
             self._open_pools(fresh)
 
     def _not_recovered(self, failure: Failure) -> None:
@@ -338,58 +356,71 @@ class Database:
         had = self._identity
         new = not self._path.exists()
         try:
-            prepare_file(self._path)
+            self._no_records = prepare_file(self._path)
         except sqlite3.DatabaseError as error:
             if not is_corruption(error):
                 raise
             aside = set_aside(self._path, self._now())
             self._log.error("database is corrupt ({why}); set aside as {aside}", why=error, aside=aside)
-            prepare_file(self._path)
+            self._no_records = prepare_file(self._path)
             new = True
         self._identity = self._look()
         # A new file may get the number of the one that was removed.
         return had is not None and (new or had != self._identity)
 
-    def _open_pools(self, fresh: bool) -> None:
-        def pool(most: int) -> ConnectionPool:
-            made = ConnectionPool(
-                "sqlite3",
-                # Never made anew by a connection: an empty file is no database of ours.
-                f"{self._path.absolute().as_uri()}?mode=rw",
-                uri=True,
-                timeout=BUSY_TIMEOUT_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-                cp_min=1,
-                cp_max=most,
-                cp_openfun=_prepare,
-                cp_reactor=self._reactor,
-                cp_noisy=False,
-            )
-            made.threadpool.threadFactory = DaemonThread
-            made.start()
-            return made
+    def _pool(self, most: int) -> ConnectionPool:
+        made = ConnectionPool(
+            "sqlite3",
+            # Never made anew by a connection: an empty file is no database of ours.
+            f"{self._path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=BUSY_TIMEOUT_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cp_min=1,
+            cp_max=most,
+            cp_openfun=_prepare,
+            cp_reactor=self._reactor,
+            cp_noisy=False,
+        )
+        made.threadpool.threadFactory = DaemonThread
+        made.start()
+        return made
 
-        self._pools = (pool(READERS), pool(1))
-        self._failure = self._write_failure = None
+    def _open_pools(self, fresh: bool) -> None:
+        self._pools = (self._pool(READERS), self._pool(1))
+        self._failure, self._write_failure = None, self._no_records
         self._again = self._reactor.callLater(WATCH_SECONDS, self._watch)
         self._opened(fresh)
 
     def _watch(self) -> None:
         self._again = None
         if self._look() == self._identity:
+            if self._write_failure is not None and "readonly" in self._write_failure:
+                # As it was when it was opened, and stays for all who share it: only a new beginning can tell.
+                self._recover()
+                return
             self._again = self._reactor.callLater(WATCH_SECONDS, self._watch)
+            if self._write_failure is not None:
+                # Whether it takes records again, also while there are none.
+                self.write(lambda cursor: cursor.execute(_WRITES_NOTHING)).addErrback(lambda _: None)
         else:
             self._failed(f"{self._path} was removed or replaced")
 
-    def _close_pools(self) -> None:
-        """Close them in a thread: joining one that waits for a lock, or hangs, would hold up the reactor."""
+    def _close_pools(self) -> Deferred[Any]:
+        """Close them in threads: joining one that waits for a lock, or hangs, would hold up the reactor.
+
+        @return: fires when that was tried.
+        """
         pools, self._pools = self._pools, None
-        for pool in pools or ():
-            if pool.shutdownID is not None:
-                self._triggers.removeSystemEventTrigger(pool.shutdownID)
-                pool.shutdownID = None
-            self._disk.run(pool.finalClose, "closing the database").addErrback(lambda _: None)
+        return DeferredList([self._close(pool) for pool in pools or ()])
+
+    def _close(self, pool: ConnectionPool) -> Deferred[None]:
+        if pool.shutdownID is not None:
+            self._triggers.removeSystemEventTrigger(pool.shutdownID)
+            pool.shutdownID = None
+        closing: Deferred[None] = self._disk.run(pool.finalClose, "closing the database")
+        return closing.addErrback(lambda _: None)
 
 
 __all__ = ["CAUSE", "Database", "check_version", "is_corruption", "prepare_file", "set_aside"]

@@ -60,6 +60,23 @@ def test_nothing_at_the_start(rig: Rig) -> None:
     known.read_as_hit()
 
 
+def test_only_readable_at_the_start(rig: Rig) -> None:
+    """After a crash SQLite can open it where nothing may be written; it takes records once it may be."""
+    known = rig.put_cached(2)
+    rig.proxy.kill()
+    with rig.disk.failing(errno.EROFS, "*/cache/*", "open", "write", "truncate"):
+        rig.proxy.start()
+        assert rig.ready() == (False, "database,disk")
+        subject = rig.put(2)
+        for each in (subject, known, subject):
+            each.read()
+    subject.until_hit()
+    subject.wait_recorded()
+    until(lambda: rig.ready() == (True, ""), 5, "it to be ready")
+    rig.origin.clear_log()
+    known.read_as_hit()
+
+
 def test_hangs(rig: Rig) -> None:
     known, forgotten, new = rig.put_cached(2), rig.put_cached(2), rig.put(2)
     rig.proxy.restart()

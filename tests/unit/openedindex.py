@@ -41,7 +41,9 @@ class Index:
     async def recover(self) -> None:
         """Let the time until the next look pass, and wait for what comes of it."""
         self.clock.advance(RECOVERY_SECONDS)
-        await everything_before(self.disk)
+        # The old connections are closed, and then a new one is opened.
+        for _ in range(2):
+            await everything_before(self.disk)
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """What another process reads."""
