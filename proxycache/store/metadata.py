@@ -42,6 +42,7 @@ INSERT INTO entry (id, key, variant, origin, source_url, status, fields, length,
                    request_time, response_time, rangeless, chunk_size, digest, used_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET
+    variant = excluded.variant,
     source_url = excluded.source_url, status = excluded.status, fields = excluded.fields, length = excluded.length,
     validator = excluded.validator, validator_is_date = excluded.validator_is_date,
     request_time = excluded.request_time, response_time = excluded.response_time,

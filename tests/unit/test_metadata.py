@@ -118,6 +118,17 @@ async def test_renewing_keeps_the_chunks(index: Index) -> None:
 
 
 @asynchronous
+async def test_renewing_may_change_the_variant(index: Index) -> None:
+    """A 304 that brings a Vary."""
+    index.metadata.save(FULL)
+    index.metadata.record_chunk(FULL.id, 0, 1, 10)
+    renewed = evolve(FULL, vary=((b"x-device", b"1"),))
+    index.metadata.save(renewed)
+    await index.metadata.flush()
+    assert await index.metadata.load(KEY) == [StoredRepresentation(renewed, {0: 1})]
+
+
+@asynchronous
 async def test_statements_are_carried_out_in_order(index: Index) -> None:
     store = index.metadata
     store.record_chunk(FULL.id, 0, 1, 10)
