@@ -193,14 +193,16 @@ class Contents:
         )
 
     def _written(self, checksum: int, index: int, buffer: ChunkBuffer) -> None:
-        if self._buffers.get(index) is buffer:
-            del self._buffers[index]
         if self.stored:
+            if self._buffers.get(index) is buffer:
+                del self._buffers[index]
             self.present[index] = checksum
             self._around.space.admit((self._id, index), len(buffer.data))
             self._around.metadata.record_chunk(self._id, index, checksum, len(buffer.data))
         else:
-            # Nobody will find it there; its room is free once it is off the disk.
+            # Meanwhile it was decided to keep none of it: for readers it is in memory, and its room on the disk is free
+            # once it is off there.
+            buffer.state = BufferState.UNSTORED
             removing = self._file.punch(buffer.start, buffer.stop)
             removing.addCallback(lambda _: self._around.space.release(len(buffer.data)))
         self._settled()

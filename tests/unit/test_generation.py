@@ -257,3 +257,29 @@ def test_a_run_that_the_disk_held_up_goes_on_without_the_disk() -> None:
     reader.close()
     world.settle()
     world.check_quiet()
+
+
+def test_what_was_being_written_when_it_lost_its_worth_is_still_read() -> None:
+    """A body whose end is uncertain is not kept; who reads it slowly gets it all the same."""
+    length = 300 * KIB
+    file = SimulatedFile(Random(0))
+    world = World(content(length), 16 * KIB, [], Behaviour(4 * KIB, rangeless=True), file, 0, rangeless=True)
+    reader = world.generation.open_reader(0, length, REQUEST)
+    wait(reader)
+    world.origin.respond(world.origin.questions[0], world.chance)
+    (body,) = world.origin.bodies
+    body.send(2 * 16 * KIB)
+    assert len(file.under_way) == 2
+    world.generation.contents.stored = False
+    while file.under_way:
+        file.step(file.under_way[0])
+    received = b""
+    while len(received) < 2 * 16 * KIB:
+        taken = reader.take(16 * KIB)
+        assert isinstance(taken, bytes)
+        reader.moved(len(taken))
+        received += taken
+    assert received == world.origin.content[: 2 * 16 * KIB]
+    reader.close()
+    world.settle()
+    world.check_quiet()
