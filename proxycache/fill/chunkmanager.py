@@ -33,7 +33,7 @@ from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.eviction import ChunkName
 from proxycache.policy.fields import Fields
 from proxycache.policy.intervals import Intervals
-from proxycache.policy.origins import ObjectTarget
+from proxycache.policy.origins import ObjectTarget, object_key
 from proxycache.policy.readahead import FIRST_WINDOW, NEAR
 from proxycache.policy.retrying import is_transient
 from proxycache.policy.storing import dated, refusal, renewed_fields, storable_fields, variant_matches, variant_of
@@ -159,15 +159,20 @@ class ChunkManager:
         if target.key in self._variants:
             return
         for stored in reversed(found):
-            self._remember(
-                Generation(
-                    stored.representation,
-                    self._files.open(stored.representation.id),
-                    stored.chunks,
-                    self._around,
-                    target.origin.trust_length,
-                )
+            representation = stored.representation
+            generation = Generation(
+                representation,
+                self._files.open(representation.id),
+                stored.chunks,
+                self._around,
+                target.origin.trust_length,
             )
+            if object_key(target.origin, representation.source_url) == target.key:
+                self._remember(generation)
+            else:
+                # The key left more of the URL out when it was stored: by now these may be two objects.
+                self._around.metadata.remove(generation.id)
+                generation.discard()
 
     def _tell(self, result: object, key: bytes) -> None:
         for waiting in self._loading.pop(key):

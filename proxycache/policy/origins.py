@@ -52,7 +52,7 @@ class OriginPolicy:
 class ObjectTarget:
     """A client's target, resolved.
 
-    @ivar key: the cache key: origin's name, path and the query less its ignored parameters.
+    @ivar key: the cache key; see L{object_key}.
     @ivar source_url: where the bytes are, as the client asked: path and query byte for byte.
     """
 
@@ -84,6 +84,20 @@ def _origin_form(target: bytes) -> bytes:
     return target
 
 
+def object_key(origin: OriginPolicy, source_url: bytes) -> bytes:
+    """The cache key of what is at a URL of C{origin}: the origin's name, and that URL less the ignored parameters.
+
+    The name tells origins apart that have one URL and send different credentials; the URL, that what was stored before
+    the origin was given another one is not used.
+    """
+    path, mark, query = source_url.partition(b"?")
+    if mark and origin.ignore_query:
+        kept = _key_query(query, origin.ignore_query)
+        mark = b"?" if kept or not query else b""
+        query = kept
+    return b"%s:%s%s%s" % (origin.name.encode(), path, mark, query)
+
+
 def _key_query(query: bytes, ignored: frozenset[bytes]) -> bytes:
     kept = [
         parameter
@@ -100,19 +114,14 @@ def resolve_target(target: bytes, origins: Sequence[OriginPolicy]) -> ObjectTarg
     @raise NoSuchOrigin: no prefix matches.
     """
     target = _origin_form(target)
-    path, mark, query = target.partition(b"?")
+    path = target.partition(b"?")[0]
     _refuse_traversal(path)
     matching = [origin for origin in origins if path.startswith(origin.prefix)]
     if not matching:
         raise NoSuchOrigin("no origin is configured for this path")
     origin = max(matching, key=lambda candidate: len(candidate.prefix))
-    rest = target[len(origin.prefix) :]
-    key_query = query
-    if mark and origin.ignore_query:
-        key_query = _key_query(query, origin.ignore_query)
-        mark = b"?" if key_query or not query else b""
-    key = b"%s:%s%s%s" % (origin.name.encode(), path[len(origin.prefix) :], mark, key_query)
-    return ObjectTarget(origin, key, origin.url + rest)
+    source_url = origin.url + target[len(origin.prefix) :]
+    return ObjectTarget(origin, object_key(origin, source_url), source_url)
 
 
 def same_host(one: bytes, other: bytes) -> bool:

@@ -28,7 +28,7 @@ def stored(
     """A stored response with these fields."""
     return Representation(
         id="0" * 32,
-        key=b"films:film.mp4",
+        key=b"films:http://origin.example/film.mp4",
         origin="films",
         source_url=b"http://origin.example/film.mp4",
         status=status,

@@ -50,19 +50,19 @@ def test_targets(target: bytes, origin: OriginPolicy, source_url: bytes) -> None
 @pytest.mark.parametrize(
     ("target", "key"),
     [
-        (b"/films/a", b"films:a"),
-        (b"/films/series/a", b"series:a"),
-        (b"/a?token=1", b"root:a?token=1"),
-        (b"/films/a?", b"films:a?"),
-        (b"/films/a?x=1", b"films:a?x=1"),
-        (b"/films/a?token=1", b"films:a"),
-        (b"/films/a?token", b"films:a"),
-        (b"/films/a?%74oken=1", b"films:a"),
-        (b"/films/a?a+b=1&a%20b=2", b"films:a"),
-        (b"/films/a?x=1&token=1&y=2", b"films:a?x=1&y=2"),
-        (b"/films/a?Token=1", b"films:a?Token=1"),
-        (b"/films/a?tokens=1", b"films:a?tokens=1"),
-        (b"/films/%61", b"films:%61"),
+        (b"/films/a", b"films:https://files.example/library/a"),
+        (b"/films/series/a", b"series:https://series.example/a"),
+        (b"/a?token=1", b"root:http://root.example:8080/base/a?token=1"),
+        (b"/films/a?", b"films:https://files.example/library/a?"),
+        (b"/films/a?x=1", b"films:https://files.example/library/a?x=1"),
+        (b"/films/a?token=1", b"films:https://files.example/library/a"),
+        (b"/films/a?token", b"films:https://files.example/library/a"),
+        (b"/films/a?%74oken=1", b"films:https://files.example/library/a"),
+        (b"/films/a?a+b=1&a%20b=2", b"films:https://files.example/library/a"),
+        (b"/films/a?x=1&token=1&y=2", b"films:https://files.example/library/a?x=1&y=2"),
+        (b"/films/a?Token=1", b"films:https://files.example/library/a?Token=1"),
+        (b"/films/a?tokens=1", b"films:https://files.example/library/a?tokens=1"),
+        (b"/films/%61", b"films:https://files.example/library/%61"),
     ],
 )
 def test_keys(target: bytes, key: bytes) -> None:
@@ -155,7 +155,7 @@ def test_arbitrary_bytes_reach_no_other_url(target: bytes) -> None:
     except (BadTarget, NoSuchOrigin):
         return
     assert found.source_url.startswith(found.origin.url)
-    assert found.key.startswith(found.origin.name.encode() + b":")
+    assert found.key.startswith(b"%s:%s" % (found.origin.name.encode(), found.origin.url))
     rest = found.source_url.removeprefix(found.origin.url)
     assert target.endswith(rest)
     assert same_host(found.source_url, found.origin.url)

@@ -153,7 +153,7 @@ class World:
         )
         representation = Representation(
             id="ab" * 16,
-            key=b"films:film.mp4",
+            key=b"films:http://origin.example/film.mp4",
             origin="films",
             source_url=URL,
             status=200,
