@@ -11,6 +11,10 @@ class ConfigurationError(ProxycacheError):
     """A configuration that cannot be used: one line that names file, key and expectation."""
 
 
+class PlaceInUse(ProxycacheError):
+    """Cache files or database belong to another process that runs: one line."""
+
+
 class MalformedField(ProxycacheError):
     """A header field whose value does not follow its grammar."""
 

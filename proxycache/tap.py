@@ -9,7 +9,7 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from proxycache.config import Configuration, configure, read_file
-from proxycache.errors import ConfigurationError, UnknownSchema
+from proxycache.errors import ConfigurationError, PlaceInUse, UnknownSchema
 
 
 class Options(usage.Options):
@@ -73,11 +73,14 @@ def makeService(options: Options) -> IService:
 
     from proxycache.service import make_service as make
     from proxycache.store.database import check_version
+    from proxycache.store.place import occupy
 
     try:
         configuration = options.configuration()
-        check_version(configuration.cache.database_path())
+        database = configuration.cache.database_path()
+        occupy(configuration.cache.directory, database)
+        check_version(database)
         return make(reactor, configuration)
-    except (ConfigurationError, UnknownSchema) as error:
+    except (ConfigurationError, PlaceInUse, UnknownSchema) as error:
         # One line; a UsageError would bring twistd's traceback with it.
         raise SystemExit(f"proxycache: {error}") from None
