@@ -1,6 +1,7 @@
 """One answer on the wire, right or broken, at the pace asked for."""
 
 import fcntl
+import select
 import socket
 import struct
 import termios
@@ -58,10 +59,10 @@ class Wire:
         """Send it all, counting it as body bytes of an answer."""
         view = memoryview(data)
         while view:
-            count = self.sock.send(view)
-            view = view[count:]
-            if served is not None:
-                self.journal.sent(served, count)
+            try:
+                view = view[self.journal.send(self.sock, view, served) :]
+            except BlockingIOError:
+                select.select((), (self.sock,), ())
 
     def end(self, reset: bool) -> None:
         """End the connection by FIN, or by RST when the peer's kernel has everything."""
@@ -89,14 +90,16 @@ def head_of(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
 class Exchange:
     """Sends one answer."""
 
-    def __init__(self, wire: Wire, served: Served, answer: Answer, fault: Fault, rate: float | None) -> None:
+    def __init__(
+        self, wire: Wire, served: Served, answer: Answer, fault: Fault, rate: Callable[[], float | None]
+    ) -> None:
         self._wire = wire
         self._served = served
         self._answer = answer
         self._fault = fault
         self._rate = rate
         self._position = 0
-        self._began = 0.0
+        self._due = 0.0
 
     def send(self, change: Callable[[], None]) -> None:
         """Send the answer; change() replaces the object. Ended if the connection is not to be used again."""
@@ -113,7 +116,7 @@ class Exchange:
         wire.send(head_of(self._answer.status, self._framed_headers()))
         if self._served.method == "HEAD" or self._answer.status in (204, 304):
             return
-        self._began = time.monotonic()
+        self._due = time.monotonic()
         self._send_body(change)
         if fault.framing == "chunked":
             wire.send(b"0\r\n\r\n")
@@ -156,15 +159,17 @@ class Exchange:
             self._send_piece(piece)
 
     def _send_piece(self, piece: memoryview) -> None:
-        size = len(piece) if self._rate is None else max(1, int(self._rate * PACE_SECONDS))
         chunked = self._fault.framing.startswith("chunked")
-        for at in range(0, len(piece), size):
-            part = piece[at : at + size]
+        while piece:
+            rate = self._rate()
+            size = len(piece) if rate is None else max(1, int(rate * PACE_SECONDS))
+            part, piece = piece[:size], piece[size:]
             if chunked:
                 self._wire.send(b"%x\r\n" % len(part))
             self._wire.send(part, self._served)
             if chunked:
                 self._wire.send(b"\r\n")
             self._position += len(part)
-            if self._rate is not None:
-                self._wire.pause(self._began + self._position / self._rate - time.monotonic())
+            if rate is not None:
+                self._due += len(part) / rate
+                self._wire.pause(self._due - time.monotonic())

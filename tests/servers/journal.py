@@ -1,5 +1,6 @@
 """What the origin was asked, and what it sent."""
 
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,11 +65,18 @@ class Journal:
             served.status = status
             self._changed.notify_all()
 
-    def sent(self, served: Served, count: int) -> None:
-        """More body bytes went to the socket."""
+    def send(self, sock: socket.socket, data: memoryview, served: Served | None) -> int:
+        """Hand bytes to the socket, and count them as the body's: in one, so that no client has what is not counted.
+
+        Whoever waited for a client's answer and then looks at the log finds all that the client got. BlockingIOError
+        where the socket takes nothing.
+        """
         with self._changed:
-            served.sent += count
-            self._changed.notify_all()
+            count = sock.send(data, socket.MSG_DONTWAIT)
+            if served is not None:
+                served.sent += count
+                self._changed.notify_all()
+        return count
 
     def finished(self, served: Served) -> None:
         """Nothing more will be sent."""

@@ -115,7 +115,7 @@ class Origin:
                 self._faults.pop(_rooted(path), None)
 
     def throttle(self, path: str, rate: float | None) -> None:
-        """Send each answer to a path at so many body bytes per second; None for as fast as can be."""
+        """Send answers to a path, also those under way, at so many body bytes per second; None for as fast as can be."""
         with self._lock:
             if rate is None:
                 self._rates.pop(_rooted(path), None)
@@ -284,13 +284,16 @@ class Origin:
                 gate.leave()
         with self._lock:
             thing = _find(self._things, served)
-            rate = _find(self._rates, served)
             fault = self._take_fault(served)
         answer = right_answer(thing, request) if fault is None else faulty_answer(thing, request, fault)
 
         def change() -> None:
             if fault is not None and fault.change_after is not None:
                 self._replace(served, fault.change_after)
+
+        def rate() -> float | None:
+            with self._lock:
+                return _find(self._rates, served)
 
         Exchange(wire, served, answer, fault or Fault(), rate).send(change)
 

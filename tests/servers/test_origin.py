@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 
 from tests.servers.fetch import Answer, fetch, raw, same, same_stream, stream
@@ -298,9 +299,17 @@ class TestPace:
         origin.throttle("/slow", 1_000_000)
         before = time.monotonic()
         same(pattern, 0, get(url).body)
-        assert 0.18 <= time.monotonic() - before < 2
-        origin.throttle("/slow", None)
-        assert get(url).complete
+        assert time.monotonic() - before >= 0.18
+
+    def test_throttle_is_heeded_by_answers_under_way(self, origin: Origin) -> None:
+        pattern = Pattern(200_000)
+        url = origin.put("/slow", pattern)
+        origin.throttle("/slow", 1000)
+        with stream(url) as streaming:
+            same_stream(pattern, 0, 100, streaming)
+            assert origin.body_bytes("/slow") < pattern.length
+            origin.throttle("/slow", None)
+            same_stream(pattern, 100, pattern.length, streaming)
 
     def test_gate(self, origin: Origin, ten: str) -> None:
         with ThreadPoolExecutor(3) as pool:
@@ -313,15 +322,15 @@ class TestPace:
         with pytest.raises(AssertionError):
             gate.wait_held(1, timeout=0.0)
 
-    def test_it_is_fast_and_its_objects_cost_no_memory(self, origin: Origin) -> None:
-        pattern = Pattern(1 << 30)
+    def test_its_objects_cost_no_memory(self, origin: Origin) -> None:
+        pattern = Pattern(256 * MIB)
         url = origin.put("/huge", pattern)
-        before = time.monotonic()
+        before = psutil.Process().memory_info().rss
         with stream(url) as streaming:
             while streaming.recv(MIB):
                 pass
             assert streaming.answer.complete
-        assert time.monotonic() - before < (1 << 30) / 300e6
+        assert psutil.Process().memory_info().rss - before < 64 * MIB
 
     def test_a_stream_is_compared_as_it_comes(self, origin: Origin) -> None:
         pattern = Pattern(5 * MIB)
