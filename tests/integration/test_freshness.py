@@ -1,6 +1,5 @@
 """What is fresh is served without asking; what is stale is asked about, and kept if it is the same."""
 
-import time
 from email.utils import formatdate
 
 import pytest
@@ -201,9 +200,7 @@ class TestStale:
         how = {"cache_control": "max-age=60, stale-while-revalidate=86400"}
         film = put_stale(rig, 300 * KIB, **how)
         with rig.origin.gate(film.path) as gate:
-            before = time.monotonic()
             film.get_whole()
-            assert time.monotonic() - before < 1
             gate.wait_held(1)
         rig.origin.wait_for(lambda log: [served.status for served in log] == [200, 304])
         until(lambda: film.get_whole().cache_status == HIT, 5, "the renewed entry")

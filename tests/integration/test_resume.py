@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from proxycache.policy.retrying import FIRST_DELAY_SECONDS
 from tests.integration.rig import KIB, MIB, Rig, Thing, aborted, at_once
 from tests.integration.side_by_side import Running, Scenarios
 from tests.servers.origin import Fault
@@ -147,11 +148,13 @@ def test_slow(running: Running, name: str) -> None:
 
 class TestOnce:
     def test_it_is_not_put_off(self, rig: Rig) -> None:
-        film = rig.put(3 * MIB)
-        film.fault(Fault(cut_after=MIB))
+        """Twenty breaks: were each put off like a request that failed, that would be ten seconds."""
+        film = rig.put(2 * MIB)
+        film.fault(Fault(cut_after=100_000), 20)
         before = time.monotonic()
         film.get_whole()
-        assert time.monotonic() - before < 0.4
+        assert time.monotonic() - before < 20 * FIRST_DELAY_SECONDS
+        assert len(film.requests) == 21
 
     def test_a_modification_date_that_is_old_enough_will_do(self, rig: Rig) -> None:
         film = rig.put(3 * MIB, etag=None, last_modified=LONG_AGO)
