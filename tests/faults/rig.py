@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.faults.faultydisk import FaultyDisk
 from tests.faults.index import Index
-from tests.servers.deadline import until
+from tests.servers.deadline import PATIENCE_SECONDS, until
 from tests.servers.fetch import Answer, Headers, Stream, fetch, same
 from tests.servers.origin import Fault, Origin, Pattern, Served
 from tests.servers.proxycache import Proxycache
@@ -73,7 +73,7 @@ class Rig:
     def ready(self) -> tuple[bool, str]:
         """What /readyz says: whether it is ready, and what is not, in words joined by commas."""
         try:
-            with urllib.request.urlopen(self.proxy.admin_url + "readyz", timeout=10) as answer:
+            with urllib.request.urlopen(self.proxy.admin_url + "readyz", timeout=PATIENCE_SECONDS) as answer:
                 state = json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

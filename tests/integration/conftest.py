@@ -33,7 +33,7 @@ def other() -> Iterator[Origin]:
 @pytest.fixture(scope="module")
 def config() -> Config:
     """What a file of tests lays over the configuration; most want to see deadlines pass."""
-    return {"fetch": {"connect_timeout": 1, "first_byte_timeout": 5, "idle_timeout": 1}}
+    return {"fetch": {"connect_timeout": 1, "first_byte_timeout": 5, "idle_timeout": 3}}
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ PATHS = ["healthz", "readyz", "metrics", "api/", "api/entries"]
 @pytest.fixture(scope="module")
 def config() -> Config:
     """Fills that end with their clients."""
-    return {"fetch": {"connect_timeout": 1, "idle_timeout": 1, "linger": 0.1}}
+    return {"fetch": {"connect_timeout": 1, "idle_timeout": 2, "linger": 0.1}}
 
 
 def admin(rig: Rig, path: str, method: str = "GET") -> Answer:

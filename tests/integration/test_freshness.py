@@ -20,7 +20,7 @@ def config(origin: Origin) -> Config:
     silent = {"name": "silent", "prefix": "/silent/", "url": origin.url, "default_ttl": "1h"}
     zero = {"name": "zero", "prefix": "/zero/", "url": origin.url, "default_ttl": 0}
     return {
-        "fetch": {"idle_timeout": 1, "linger": 0.2},
+        "fetch": {"idle_timeout": 2, "linger": 0.2},
         "origin": [{"name": "plain", "prefix": "/", "url": origin.url}, silent, zero],
     }
 

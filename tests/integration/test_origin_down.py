@@ -19,7 +19,7 @@ FORBIDDING = ["must-revalidate", "proxy-revalidate", "no-cache", "s-maxage=60"]
 @pytest.fixture(scope="module")
 def config() -> Config:
     """Little patience."""
-    deadlines = {"connect_timeout": 1, "first_byte_timeout": 1, "idle_timeout": 1}
+    deadlines = {"connect_timeout": 1, "first_byte_timeout": 2, "idle_timeout": 2}
     return {"fetch": {**deadlines, "retry_attempts": 0, "connections_per_origin": 64}}
 
 

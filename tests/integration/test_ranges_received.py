@@ -15,7 +15,7 @@ from tests.servers.proxycache import Config
 @pytest.fixture(scope="module")
 def config() -> Config:
     """A fill that goes on for a while after its client."""
-    return {"fetch": {"idle_timeout": 1, "first_byte_timeout": 5, "linger": 10}}
+    return {"fetch": {"idle_timeout": 2, "first_byte_timeout": 5, "linger": 10}}
 
 
 class TestWholeInPlaceOfARange:

@@ -25,7 +25,7 @@ BREAKS: dict[str, Callable[[int], Fault]] = {
 @pytest.fixture(scope="module")
 def config() -> Config:
     """Little patience, and connections for all."""
-    return {"fetch": {"idle_timeout": 1, "connections": 256, "connections_per_origin": 256}}
+    return {"fetch": {"idle_timeout": 2, "connections": 256, "connections_per_origin": 256}}
 
 
 def assert_resumed(film: Thing, *, at: int, validator: str = '"v1"') -> None:

@@ -23,8 +23,8 @@ def config() -> Config:
     return {
         "fetch": {
             "connect_timeout": 1,
-            "first_byte_timeout": 1,
-            "idle_timeout": 1,
+            "first_byte_timeout": 2,
+            "idle_timeout": 2,
             "connections": 256,
             "connections_per_origin": 256,
         }

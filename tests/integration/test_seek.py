@@ -75,7 +75,7 @@ def test_a_small_read_far_away(rig: Rig, film: Thing, playing: Stream, start: in
     rig.origin.throttle(film.path, None)
     # The first request after the player's begins at the very byte.
     assert beginnings(film)[1] == start
-    rig.origin.wait_for(lambda log: all(served.done for served in log if served.range), 5)
+    rig.origin.wait_for(lambda log: all(served.done for served in log if served.range))
     assert sought(film, CENTRE - 2 * MIB) <= 2 * MIB
 
 
@@ -85,7 +85,7 @@ def test_a_suffix_far_away(rig: Rig, film: Thing, playing: Stream) -> None:
     assert time.monotonic() - before < PROMPT
     rig.origin.throttle(film.path, None)
     assert beginnings(film)[1] == GIB - 100
-    rig.origin.wait_for(lambda log: all(served.done for served in log if served.range), 5)
+    rig.origin.wait_for(lambda log: all(served.done for served in log if served.range))
     assert sought(film, CENTRE) <= 2 * MIB
 
 
@@ -105,7 +105,7 @@ def test_what_was_left_is_not_fetched_to_the_end(rig: Rig, film: Thing) -> None:
     rig.origin.throttle(film.path, None)
     with film.stream(f"{CENTRE}-", buffer=64 * KIB) as seeking:
         same_stream(film.body, CENTRE, CENTRE + 1000, seeking)
-        rig.origin.wait_for(lambda log: all(served.done for served in log), 5)
+        rig.origin.wait_for(lambda log: all(served.done for served in log))
     assert film.sent <= 8 * MIB
 
 
@@ -129,5 +129,5 @@ def test_two_small_reads_of_a_cold_object(rig: Rig) -> None:
     film = rig.put(2 * GIB)
     film.get_part(0, 64 * KIB)
     film.get_part(1_500_000_000, 1_500_000_000 + 64 * KIB)
-    rig.origin.wait_for(lambda log: all(served.done for served in log), 5)
+    rig.origin.wait_for(lambda log: all(served.done for served in log))
     assert film.sent <= 2 * MIB

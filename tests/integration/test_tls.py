@@ -24,7 +24,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="module")
 def config() -> Config:
-    return {"fetch": {"connect_timeout": 2, "first_byte_timeout": 2, "idle_timeout": 1}}
+    return {"fetch": {"connect_timeout": 2, "first_byte_timeout": 2, "idle_timeout": 2}}
 
 
 def listening(proxy: Proxycache, certificates: Certificates) -> list[str]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from tests.servers.pattern import Body, body_of
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 60.0
 """How long to wait for the next byte: then TimeoutError, since hanging is never right."""
 PIECE = 1 << 18
 

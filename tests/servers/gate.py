@@ -3,6 +3,8 @@
 import threading
 from types import TracebackType
 
+from tests.servers.deadline import PATIENCE_SECONDS
+
 
 class Gate:
     """Holds the answers to one path before their headers. Leaving its context opens it."""
@@ -24,7 +26,7 @@ class Gate:
         with self._changed:
             return self._open
 
-    def wait_held(self, count: int, timeout: float = 10.0) -> None:
+    def wait_held(self, count: int, timeout: float = PATIENCE_SECONDS) -> None:
         """Wait until that many answers are held; AssertionError after timeout seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._held >= count, timeout):

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from tests.servers.answers import Thing, faulty_answer, right_answer
+from tests.servers.deadline import PATIENCE_SECONDS
 from tests.servers.exchange import Ended, Exchange, Wire
 from tests.servers.faults import Change, Fault
 from tests.servers.gate import Gate
@@ -148,11 +149,11 @@ class Origin:
         """Body bytes sent in answers to a path."""
         return sum(served.sent for served in self.requests(path))
 
-    def wait_for(self, predicate: Callable[[list[Served]], bool], timeout: float = 10.0) -> None:
+    def wait_for(self, predicate: Callable[[list[Served]], bool], timeout: float = PATIENCE_SECONDS) -> None:
         """Wait until the predicate of the log holds; AssertionError with the log after timeout seconds."""
         self._journal.wait_for(predicate, timeout)
 
-    def wait_requests(self, path: str, count: int, timeout: float = 10.0) -> list[Served]:
+    def wait_requests(self, path: str, count: int, timeout: float = PATIENCE_SECONDS) -> list[Served]:
         """Wait until a path was asked for that often; those requests."""
         rooted = _rooted(path)
         self.wait_for(lambda log: sum(_asked(served, rooted) for served in log) >= count, timeout)

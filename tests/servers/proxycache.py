@@ -12,14 +12,14 @@ from types import TracebackType
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.servers.deadline import until
+from tests.servers.deadline import PATIENCE_SECONDS, until
 from tests.servers.ports import HOST, free_port
 from tests.servers.tomltext import toml_text
 
 Config = Mapping[str, object]
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 20.0
-STOP_SECONDS = 20.0
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
 TAIL = 4000
 """Characters of the log that go into a failure's message."""
 
@@ -187,7 +187,7 @@ class Proxycache:
 
     def metrics(self) -> dict[str, float]:
         """All samples of /metrics, keyed as written: `name` or `name{label="value",...}`, labels sorted."""
-        with urllib.request.urlopen(self.admin_url + "metrics", timeout=10) as answer:
+        with urllib.request.urlopen(self.admin_url + "metrics", timeout=PATIENCE_SECONDS) as answer:
             text = answer.read().decode()
         samples: dict[str, float] = {}
         for family in text_string_to_metric_families(text):
