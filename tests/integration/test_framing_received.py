@@ -13,7 +13,7 @@ from tests.servers.proxycache import Config
 @pytest.fixture(scope="module")
 def config() -> Config:
     """Connections for all."""
-    return {"fetch": {"first_byte_timeout": 5, "idle_timeout": 2, "connections_per_origin": 64}}
+    return {"fetch": {"first_byte_timeout": 20, "idle_timeout": 2, "connections_per_origin": 64}}
 
 
 LENGTHS = [0, 1, 1000, MIB - 1, MIB, MIB + 1, 3 * MIB + 5]

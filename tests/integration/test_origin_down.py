@@ -162,7 +162,7 @@ def slow_ones_are_told(rig: Rig) -> None:
     answers = at_once([partial(stale.get), partial(cold.get)])
     exact(answers[0], stale.body)
     refused(answers[1], 504)
-    assert time.monotonic() - before < 8
+    assert time.monotonic() - before < 15
 
 
 @pytest.mark.parametrize("name", SLOW.names)

@@ -80,7 +80,7 @@ def for_ever_in_mid_object_is_told(rig: Rig) -> None:
     film.fault(Fault(status=503), 9)
     before = time.monotonic()
     refused(film.get("5000000-5000099"), 502, 503)
-    assert time.monotonic() - before < 8
+    assert time.monotonic() - before < 15
     while len(film.requests) < 1 + 9:
         # It was not tried nine times, which is as well.
         fetch(f"{rig.origin.url}{film.path}")
@@ -129,7 +129,7 @@ def a_slow_origin_is_told(rig: Rig) -> None:
     film.fault(Fault(delay=5), None)
     before = time.monotonic()
     refused(film.get(), 504)
-    assert time.monotonic() - before < 8
+    assert time.monotonic() - before < 15
     assert len(film.requests) <= 3
 
 
