@@ -143,14 +143,3 @@ class FillPreempted(OriginError):
 
 class ObjectChanged(ProxycacheError):
     """The origin no longer serves the version that this response began with."""
-
-
-class NoMetadata(ProxycacheError):
-    """The entry lacks what is needed to serve it from the cache.
-
-    @ivar cause: token for Cache-Status.
-    """
-
-    def __init__(self, cause: str) -> None:
-        super().__init__(cause)
-        self.cause = cause

@@ -97,9 +97,9 @@ class Position:
     retry_attempts: int
 
     @classmethod
-    def begin(cls, cursor: int, stop: int | None, retry_attempts: int, state: State = State.TRY_CACHE) -> Position:
+    def begin(cls, cursor: int, stop: int | None, retry_attempts: int) -> Position:
         """The position before the first byte."""
-        return cls(state, cursor, stop, retry_attempts, retry_attempts)
+        return cls(State.TRY_CACHE, cursor, stop, retry_attempts, retry_attempts)
 
 
 def advance(position: Position, event: Event, delivered: int = 0) -> Position:

@@ -84,9 +84,9 @@ class ServeStream:
         self._passthrough = passthrough
         self._retry_timeout = retry_timeout
         self._accounts = accounts
-        self._position = Position.begin(
-            cursor, stop, retry_attempts, State.PASSTHROUGH if reader is None else State.TRY_CACHE
-        )
+        self._position = Position.begin(cursor, stop, retry_attempts)
+        if reader is None:
+            self._position = advance(self._position, Event.NO_METADATA)
         self._producer: _Prepared | None = None
         self._prepared = False
         self._paused = False

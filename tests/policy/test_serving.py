@@ -4,6 +4,7 @@ import itertools
 import random
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -95,8 +96,8 @@ def test_a_range_that_is_fetched_but_never_readable_ends_in_passthrough(attempts
     assert tries == attempts
 
 
-def test_a_response_may_begin_in_passthrough() -> None:
-    position = Position.begin(5, None, 1, State.PASSTHROUGH)
+def test_without_metadata_a_response_begins_in_passthrough() -> None:
+    position = advance(Position.begin(5, None, 1), Event.NO_METADATA)
     assert (position.state, position.cursor, position.stop) == (PASS, 5, None)
 
 
@@ -116,7 +117,7 @@ def test_an_open_end_takes_any_number_of_bytes() -> None:
 @pytest.mark.parametrize("state", [TRY, RETRY, PASS])
 def test_a_range_is_complete_only_at_its_end(state: State) -> None:
     with pytest.raises(ImpossibleTransition):
-        advance(Position.begin(10, 20, 1, state), Event.COMPLETE)
+        advance(evolve(Position.begin(10, 20, 1), state=state), Event.COMPLETE)
 
 
 def test_no_byte_refills_no_retry() -> None:
