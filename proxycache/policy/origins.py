@@ -99,10 +99,11 @@ def object_key(origin: OriginPolicy, source_url: bytes) -> bytes:
 
 
 def _key_query(query: bytes, ignored: frozenset[bytes]) -> bytes:
+    """The query less the ignored parameters; none of them is one that an origin might split at its semicolons."""
     kept = [
         parameter
         for parameter in query.split(b"&")
-        if unquote_to_bytes(parameter.partition(b"=")[0].replace(b"+", b" ")) not in ignored
+        if b";" in parameter or unquote_to_bytes(parameter.partition(b"=")[0].replace(b"+", b" ")) not in ignored
     ]
     return b"&".join(kept)
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.integration.rig import MIB, Rig, exact, exact_part, refused
 from tests.servers.fetch import Answer, Stream, fetch, same_stream
-from tests.servers.origin import Fault, Origin, Pattern, Served
+from tests.servers.origin import Fault, Literal, Origin, Pattern, Served
 from tests.servers.proxycache import Config
 
 TARGETS = [
@@ -118,6 +118,15 @@ class TestIgnoredParameters:
             for query in queries:
                 exact(fetch(film.url + query), film.body)
         assert [served.target.decode() for served in rig.origin.log] == ["/signed/b" + query for query in queries]
+
+    def test_what_hides_behind_a_semicolon_is_the_senders_alone(self, rig: Rig) -> None:
+        """An origin that splits at semicolons takes it for a parameter of its own."""
+        rig.origin.put("/signed/e", b"for everybody")
+        rig.origin.put("/signed/e?token=1;callback=evil", b"evil")
+        for _ in range(2):
+            exact(fetch(rig.proxy.url + "signed/e?token=1;callback=evil"), Literal(b"evil"))
+            exact(fetch(rig.proxy.url + "signed/e"), Literal(b"for everybody"))
+            exact(fetch(rig.proxy.url + "signed/e?token=2"), Literal(b"for everybody"))
 
     def test_a_later_fetch_uses_the_freshest(self, rig: Rig) -> None:
         film = rig.put(4 * MIB, path="signed/c")

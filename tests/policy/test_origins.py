@@ -63,6 +63,26 @@ def test_targets(target: bytes, origin: OriginPolicy, source_url: bytes) -> None
         (b"/films/a?Token=1", b"films:https://files.example/library/a?Token=1"),
         (b"/films/a?tokens=1", b"films:https://files.example/library/a?tokens=1"),
         (b"/films/%61", b"films:https://files.example/library/%61"),
+        # Some origins split at semicolons as well.
+        (b"/films/a?token=1;x=2", b"films:https://files.example/library/a?token=1;x=2"),
+        (b"/films/a?token;x", b"films:https://files.example/library/a?token;x"),
+        (b"/films/a?token;", b"films:https://files.example/library/a?token;"),
+        (b"/films/a?;token", b"films:https://files.example/library/a?;token"),
+        (b"/films/a?x=1;token=2", b"films:https://files.example/library/a?x=1;token=2"),
+        (b"/films/a?token=1&amp;x=2", b"films:https://files.example/library/a?amp;x=2"),
+        (b"/films/a?token=1&token=2;x&y", b"films:https://files.example/library/a?token=2;x&y"),
+        (b"/films/a?token=host%3Bdate", b"films:https://files.example/library/a"),
+        # What is no such parameter to every origin stays.
+        (b"/films/a?&token=1&", b"films:https://files.example/library/a?&"),
+        (b"/films/a?=token", b"films:https://files.example/library/a?=token"),
+        (b"/films/a?token[x]=1", b"films:https://files.example/library/a?token[x]=1"),
+        (b"/films/a?token%5Bx%5D=1", b"films:https://files.example/library/a?token%5Bx%5D=1"),
+        (b"/films/a?token.x=1", b"films:https://files.example/library/a?token.x=1"),
+        (b"/films/a?token%00=1", b"films:https://files.example/library/a?token%00=1"),
+        (b"/films/a?token%3D1", b"films:https://files.example/library/a?token%3D1"),
+        (b"/films/a?a%2Bb=1", b"films:https://files.example/library/a?a%2Bb=1"),
+        (b"/films/a?%20token=1", b"films:https://files.example/library/a?%20token=1"),
+        (b"/films/a??token=1", b"films:https://files.example/library/a??token=1"),
     ],
 )
 def test_keys(target: bytes, key: bytes) -> None:
