@@ -29,6 +29,7 @@ from twisted.internet.endpoints import serverFromString
 
 from proxycache.errors import ConfigurationError
 from proxycache.policy.fields import Fields
+from proxycache.policy.freshness import Ttls
 from proxycache.policy.origins import OriginPolicy
 
 DATABASE_NAME = "index.sqlite"
@@ -177,6 +178,7 @@ class Origin(_Section):
     prefix: str = "/"
     url: str
     default_ttl: Lifetime | None = None
+    error_ttl: Lifetime | None = None
     stale_if_error: Lifetime | None = None
     ignore_query: list[str] = []
     methods: list[str] = ["GET", "HEAD", "OPTIONS"]
@@ -227,7 +229,7 @@ class Origin(_Section):
             name=self.name,
             prefix=self.prefix.encode("ascii"),
             url=self.url.encode("ascii"),
-            default_ttl=self.default_ttl,
+            ttls=Ttls(self.default_ttl, self.error_ttl),
             stale_if_error=self.stale_if_error,
             ignore_query=frozenset(name.encode("utf-8") for name in self.ignore_query),
             methods=tuple(self.methods),

@@ -326,9 +326,7 @@ class ChunkManager:
             return Relayed(response, "status", failed)
         if response.status >= 500 and stale is not None:
             return Relayed(response, "status", failed)
-        why_not = refusal(
-            response.status, sent.fields, response.fields, target.origin.default_ttl, response.response_time
-        )
+        why_not = refusal(response.status, sent.fields, response.fields, target.origin.ttls, response.response_time)
         if why_not is not None:
             if stale is not None and response.status in REPLACING_STATUSES:
                 self.unusable(stale)
@@ -356,8 +354,8 @@ class ChunkManager:
             self.unusable(stale)
             raise ObjectChanged("a 304 that tells of another version")
         fields = renewed_fields(stale.representation.fields, dated(response.fields, response.response_time))
-        ttl = target.origin.default_ttl
-        if refusal(stale.representation.status, sent.fields, fields, ttl, response.response_time) is not None:
+        ttls = target.origin.ttls
+        if refusal(stale.representation.status, sent.fields, fields, ttls, response.response_time) is not None:
             self.unusable(stale)
             raise ObjectChanged("what was stored may not be kept any longer")
         stale.renew(

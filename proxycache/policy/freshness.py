@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from attrs import frozen
+
 from .entry import Representation
 from .fields import Fields, parse_date, parse_delta_seconds, parse_directives
 from .targeted import parse_surrogate, parse_targeted
@@ -14,8 +16,30 @@ HEURISTIC_FRACTION = 0.1
 HEURISTIC_MAX_SECONDS = 24 * 3600
 """At most this long, however long ago Last-Modified is."""
 
-HEURISTIC_STATUSES = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501})
-"""Status codes that may be cached by heuristics (RFC 9110, section 15.1)."""
+HEURISTIC_SUCCESSES = frozenset({200, 203, 204, 206, 300, 301, 308})
+"""Status codes of what is there that may be cached by heuristics (RFC 9110, section 15.1)."""
+
+HEURISTIC_ERRORS = frozenset({404, 405, 410, 414, 501})
+"""Status codes of errors that may be."""
+
+HEURISTIC_STATUSES = HEURISTIC_SUCCESSES | HEURISTIC_ERRORS
+
+
+@frozen
+class Ttls:
+    """Seconds of freshness that the configuration gives where the origin states none; None for none.
+
+    What may not be cached by heuristics gets none of them either.
+    """
+
+    success: float | None = None
+    error: float | None = None
+
+    def of(self, status: int) -> float | None:
+        """That of a response."""
+        if status in HEURISTIC_SUCCESSES:
+            return self.success
+        return self.error if status in HEURISTIC_ERRORS else None
 
 
 class Reuse(Enum):
@@ -72,14 +96,15 @@ def explicit_lifetime(fields: Fields, now: float) -> float | None:
     return None
 
 
-def lifetime(representation: Representation, default_ttl: float | None) -> float:
-    """Seconds of freshness from the origin, else the configured C{default_ttl}, else heuristics (section 4.2.2)."""
+def lifetime(representation: Representation, ttls: Ttls) -> float:
+    """Seconds of freshness from the origin, else those configured, else heuristics (section 4.2.2)."""
     fields = representation.fields
     stated = explicit_lifetime(fields, representation.response_time)
     if stated is not None:
         return stated
-    if default_ttl is not None:
-        return default_ttl
+    configured = ttls.of(representation.status)
+    if configured is not None:
+        return configured
     public = "public" in response_directives(fields)
     if representation.status not in HEURISTIC_STATUSES and not public:
         return 0.0
@@ -103,9 +128,9 @@ def current_age(representation: Representation, now: float) -> float:
     return max(apparent, corrected) + resident
 
 
-def remaining(representation: Representation, default_ttl: float | None, now: float) -> int:
+def remaining(representation: Representation, ttls: Ttls, now: float) -> int:
     """Seconds for which it stays fresh, negative where it is stale (RFC 9211, section 2.4)."""
-    return int(lifetime(representation, default_ttl) - current_age(representation, now))
+    return int(lifetime(representation, ttls) - current_age(representation, now))
 
 
 def may_be_stale(fields: Fields) -> bool:
@@ -115,13 +140,13 @@ def may_be_stale(fields: Fields) -> bool:
     return not any(name in directives for name in forbidding)
 
 
-def reuse(representation: Representation, request: Fields, default_ttl: float | None, now: float) -> Reuse:
+def reuse(representation: Representation, request: Fields, ttls: Ttls, now: float) -> Reuse:
     """Whether a stored response answers a request without asking the origin (sections 4.2 and 5.2)."""
     fields = representation.fields
     stored = response_directives(fields)
     asked = request_directives(request)
     age = current_age(representation, now)
-    fresh_for = lifetime(representation, default_ttl) - age
+    fresh_for = lifetime(representation, ttls) - age
     # A no-cache that names fields is taken for one that names none: section 5.2.2.4 allows it.
     if "no-cache" in stored:
         return Reuse.REVALIDATE
@@ -152,7 +177,7 @@ def reuse(representation: Representation, request: Fields, default_ttl: float | 
 def may_serve_on_error(
     representation: Representation,
     request: Fields,
-    default_ttl: float | None,
+    ttls: Ttls,
     now: float,
     *,
     disconnected: bool,
@@ -170,7 +195,7 @@ def may_serve_on_error(
         return False
     if disconnected:
         return True
-    overdue = current_age(representation, now) - lifetime(representation, default_ttl)
+    overdue = current_age(representation, now) - lifetime(representation, ttls)
     if stale_if_error is not None and overdue <= stale_if_error:
         return True
     for directives in (response_directives(representation.fields), asked):

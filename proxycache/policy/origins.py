@@ -14,6 +14,7 @@ from attrs import field, frozen
 from proxycache.errors import BadTarget, NoSuchOrigin
 
 from .fields import Fields
+from .freshness import Ttls
 
 MAX_REDIRECTS = 5
 
@@ -29,7 +30,7 @@ class OriginPolicy:
 
     @ivar prefix: path prefix, beginning and ending with a slash, matched byte for byte.
     @ivar url: base URL, ending with a slash.
-    @ivar default_ttl: seconds of freshness where the origin says nothing; None for none.
+    @ivar ttls: freshness where the origin says nothing.
     @ivar stale_if_error: seconds for which a stale response may stand in for an origin that fails; None: as that says.
     @ivar ignore_query: names of query parameters that are left out of the key.
     @ivar headers: fields added to every request to this origin's own host.
@@ -38,7 +39,7 @@ class OriginPolicy:
     name: str
     prefix: bytes
     url: bytes
-    default_ttl: float | None = None
+    ttls: Ttls = field(factory=Ttls)
     stale_if_error: float | None = None
     ignore_query: frozenset[bytes] = frozenset()
     methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")

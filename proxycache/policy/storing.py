@@ -5,7 +5,7 @@ from __future__ import annotations
 from email.utils import formatdate
 
 from .fields import Fields, parse_directives
-from .freshness import HEURISTIC_STATUSES, explicit_lifetime, response_directives
+from .freshness import HEURISTIC_STATUSES, Ttls, explicit_lifetime, response_directives
 from .validators import parse_etag
 
 Variant = tuple[tuple[bytes, bytes | None], ...]
@@ -14,7 +14,7 @@ UNDERSTOOD_STATUSES = HEURISTIC_STATUSES | {302, 303, 307, 400, 403, 451, 500, 5
 """Status codes whose caching is understood here, for must-understand (RFC 9111, section 5.2.2.3)."""
 
 
-def refusal(status: int, request: Fields, response: Fields, default_ttl: float | None, now: float) -> str | None:
+def refusal(status: int, request: Fields, response: Fields, ttls: Ttls, now: float) -> str | None:
     """Why the response to a GET may not be stored, as a token for Cache-Status; None where it may (section 3)."""
     directives = response_directives(response)
     # Sections 5.2.2.3 and 5.2.2.5
@@ -48,7 +48,7 @@ def refusal(status: int, request: Fields, response: Fields, default_ttl: float |
         return "status"
     usable_later = (
         bool(stated)
-        or default_ttl is not None
+        or ttls.of(status) is not None
         or parse_etag(response.first(b"etag")) is not None
         or response.first(b"last-modified") is not None
     )

@@ -129,8 +129,8 @@ class Delivery:
         status = CacheStatus(fwd="vary-miss" if manager.has_variants(target) else "uri-miss")
         stale: Generation | None = None
         if generation is not None:
-            ttl, now = target.origin.default_ttl, self._serving.now()
-            verdict = reuse(generation.representation, exchange.fields, ttl, now)
+            ttls, now = target.origin.ttls, self._serving.now()
+            verdict = reuse(generation.representation, exchange.fields, ttls, now)
             if verdict in (Reuse.FRESH, Reuse.STALE_WHILE_REVALIDATE):
                 if self._can_serve(generation, asked):
                     if verdict is Reuse.STALE_WHILE_REVALIDATE:
@@ -175,7 +175,7 @@ class Delivery:
         return may_serve_on_error(
             stale.representation,
             self._exchange.fields,
-            target.origin.default_ttl,
+            target.origin.ttls,
             self._serving.now(),
             disconnected=disconnected,
             stale_if_error=target.origin.stale_if_error,
@@ -313,7 +313,7 @@ class Delivery:
             boundary=uuid.uuid4().hex.encode("ascii"),
         )
         if status.hit or status.stored or status.fwd in ("stale", "request"):
-            status = evolve(status, ttl=remaining(representation, target.origin.default_ttl, now))
+            status = evolve(status, ttl=remaining(representation, target.origin.ttls, now))
         if self._serving.show_key:
             status = evolve(status, key=target.key)
         if not head.parts:

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.rig import KIB, MIB, Rig, Thing, at_once_held, exact, exact_part, told
 from tests.servers.deadline import until
 from tests.servers.fetch import Answer
-from tests.servers.origin import Origin, Pattern
+from tests.servers.origin import Fault, Origin, Pattern
 from tests.servers.proxycache import Config
 
 HIT = "proxycache; hit"
@@ -19,9 +19,10 @@ def config(origin: Origin) -> Config:
     """An origin whose objects are fresh for an hour where it says nothing, and one for which nobody says anything."""
     silent = {"name": "silent", "prefix": "/silent/", "url": origin.url, "default_ttl": "1h"}
     zero = {"name": "zero", "prefix": "/zero/", "url": origin.url, "default_ttl": 0}
+    erring = {"name": "erring", "prefix": "/erring/", "url": origin.url, "default_ttl": "1h", "error_ttl": "1h"}
     return {
         "fetch": {"idle_timeout": 2, "linger": 0.2},
-        "origin": [{"name": "plain", "prefix": "/", "url": origin.url}, silent, zero],
+        "origin": [{"name": "plain", "prefix": "/", "url": origin.url}, silent, zero, erring],
     }
 
 
@@ -82,6 +83,30 @@ class TestFresh:
             page.get_whole()
             page.get_whole()
             assert len(page.requests) == 2
+
+    @pytest.mark.parametrize("status", [404, 405, 410, 414, 501])
+    def test_the_default_is_not_for_errors(self, rig: Rig, status: int) -> None:
+        """What is not there yet may be there the next moment."""
+        page = rig.put(1000, etag=None, cache_control=None, prefix="silent/")
+        page.fault(Fault(status=status))
+        assert page.get().status == status
+        page.get_whole()
+        assert page.get_whole().cache_status == HIT
+
+    @pytest.mark.parametrize("status", [404, 405, 410, 414, 501])
+    def test_errors_have_one_of_their_own(self, rig: Rig, status: int) -> None:
+        page = rig.put(1000, etag=None, cache_control=None, prefix="erring/")
+        page.fault(Fault(status=status), None)
+        page.get()
+        again = page.get()
+        assert (again.status, again.cache_status) == (status, HIT), told(again)
+
+    @pytest.mark.parametrize("status", [400, 403])
+    def test_which_is_not_for_all(self, rig: Rig, status: int) -> None:
+        page = rig.put(1000, etag=None, cache_control=None, prefix="erring/")
+        page.fault(Fault(status=status, headers=(("Cache-Control", "public"),)))
+        page.get()
+        page.get_whole()
 
     def test_age_goes_on(self, rig: Rig) -> None:
         film = rig.put(1000, headers=(("Age", "100"),))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from proxycache.policy.fields import Fields, Line
 from proxycache.policy.freshness import (
     HEURISTIC_STATUSES,
+    Ttls,
     current_age,
     explicit_lifetime,
     lifetime,
@@ -18,14 +19,16 @@ from .casefile import Case, cases
 from .samples import NOW, http_date, stored
 
 
-@cases("freshness", "response", "status", "default_ttl", "stated", "lifetime")
+@cases("freshness", "response", "status", "default_ttl", "error_ttl", "stated", "lifetime")
 def test_lifetimes(case: Case) -> None:
     fields = case.fields("response")
     if "stated" in case:
         assert explicit_lifetime(fields, NOW) == case.outcome("stated")
     if "lifetime" in case:
         representation = stored(*fields, status=case.get("status", 200))
-        assert lifetime(representation, case.get("default_ttl")) == pytest.approx(case["lifetime"])
+        assert lifetime(representation, Ttls(case.get("default_ttl"), case.get("error_ttl"))) == pytest.approx(
+            case["lifetime"]
+        )
     assert "stated" in case or "lifetime" in case
 
 
@@ -51,7 +54,7 @@ def test_ages(case: Case) -> None:
 def test_seconds_that_remain(case: Case) -> None:
     answered = NOW - case.get("resident", 0)
     representation = stored(*case.fields("response"), request_time=answered, response_time=answered)
-    assert remaining(representation, case.get("default_ttl"), NOW) == case["remaining"]
+    assert remaining(representation, Ttls(case.get("default_ttl")), NOW) == case["remaining"]
 
 
 whole_seconds = st.integers(0, 10_000)

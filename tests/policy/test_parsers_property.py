@@ -19,6 +19,7 @@ from proxycache.policy.fields import (
 )
 from proxycache.policy.freshness import (
     Reuse,
+    Ttls,
     current_age,
     explicit_lifetime,
     lifetime,
@@ -186,28 +187,29 @@ lines = st.lists(
     max_size=6,
 ).map(Fields)
 
-ttls = st.one_of(st.none(), st.floats(0, 1e6))
+seconds = st.one_of(st.none(), st.floats(0, 1e6))
+ttls = st.builds(Ttls, seconds, seconds)
 
 
 @FEW
-@given(lines, lines, st.sampled_from([200, 206, 299, 404, 500, 599]), ttls, st.integers(-100, 10**6))
+@given(lines, lines, st.sampled_from([200, 206, 299, 404, 500, 599]), ttls, seconds, st.integers(-100, 10**6))
 def test_decisions_about_arbitrary_fields(
-    response: Fields, request: Fields, status: int, ttl: float | None, resident: int
+    response: Fields, request: Fields, status: int, ttls: Ttls, allowed: float | None, resident: int
 ) -> None:
     moment = NOW - resident
     representation = stored(*response, status=status, request_time=moment - 1, response_time=moment)
     stated = explicit_lifetime(response, NOW)
     assert stated is None or stated >= 0
-    assert lifetime(representation, ttl) >= 0
+    assert lifetime(representation, ttls) >= 0
     assert current_age(representation, NOW) >= max(0, resident)
-    assert type(remaining(representation, ttl, NOW)) is int
-    decision = reuse(representation, request, ttl, NOW)
+    assert type(remaining(representation, ttls, NOW)) is int
+    decision = reuse(representation, request, ttls, NOW)
     assert decision in Reuse
     assert may_be_stale(response) or decision is not Reuse.STALE_WHILE_REVALIDATE
     for cut in (False, True):
-        on_error = may_serve_on_error(representation, request, ttl, NOW, disconnected=cut, stale_if_error=ttl)
+        on_error = may_serve_on_error(representation, request, ttls, NOW, disconnected=cut, stale_if_error=allowed)
         assert may_be_stale(response) or not on_error
-    refused = refusal(status, request, response, ttl, NOW)
+    refused = refusal(status, request, response, ttls, NOW)
     assert refused is None or isinstance(refused, str)
     assert is_transient(status, response) in (True, False)
 

@@ -1,6 +1,6 @@
 """May a stored response be used (RFC 9111, sections 4.2, 4.2.4 and 5.2; RFC 5861)?"""
 
-from proxycache.policy.freshness import Reuse, may_be_stale, may_serve_on_error, reuse
+from proxycache.policy.freshness import Reuse, Ttls, may_be_stale, may_serve_on_error, reuse
 
 from .casefile import Case, cases
 from .samples import NOW, stored
@@ -17,7 +17,7 @@ DECISIONS = {
 def test_decisions(case: Case) -> None:
     moment = NOW - case.get("age", 0)
     representation = stored(*case.fields("response"), request_time=moment, response_time=moment)
-    decision = reuse(representation, case.fields("request"), case.get("default_ttl"), NOW)
+    decision = reuse(representation, case.fields("request"), Ttls(case.get("default_ttl")), NOW)
     assert decision is DECISIONS[case["reuse"]]
 
 
@@ -34,7 +34,7 @@ def test_stale_when_the_origin_fails(case: Case) -> None:
         allowed = may_serve_on_error(
             representation,
             case.fields("request"),
-            None,
+            Ttls(),
             NOW,
             disconnected=cut,
             stale_if_error=case.get("stale_if_error"),

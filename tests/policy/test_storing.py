@@ -1,16 +1,18 @@
 """What may be stored (RFC 9111, section 3), what of it is kept and renewed, and as which variant (section 4.1)."""
 
 from proxycache.policy.fields import Fields
+from proxycache.policy.freshness import Ttls
 from proxycache.policy.storing import refusal, renewed_fields, storable_fields, variant_matches, variant_of
 
 from .casefile import Case, cases
 from .samples import NOW
 
 
-@cases("storing", "status", "request", "response", "default_ttl", "refusal")
+@cases("storing", "status", "request", "response", "default_ttl", "error_ttl", "refusal")
 def test_responses(case: Case) -> None:
     request, response = case.fields("request"), case.fields("response")
-    refused = refusal(case.get("status", 200), request, response, case.get("default_ttl"), NOW)
+    ttls = Ttls(case.get("default_ttl"), case.get("error_ttl"))
+    refused = refusal(case.get("status", 200), request, response, ttls, NOW)
     assert refused == case.outcome("refusal")
 
 

@@ -12,6 +12,7 @@ from proxycache import cli
 from proxycache.config import Configuration, configure, read_file
 from proxycache.errors import ConfigurationError
 from proxycache.policy.fields import Fields
+from proxycache.policy.freshness import Ttls
 from proxycache.policy.origins import OriginPolicy
 
 DESIGN = """
@@ -78,7 +79,7 @@ def test_what_the_design_prints() -> None:
         name="films",
         prefix=b"/films/",
         url=b"https://files.example/library/",
-        default_ttl=86400.0,
+        ttls=Ttls(86400.0),
         ignore_query=frozenset({b"token"}),
         methods=("GET", "HEAD", "OPTIONS"),
         redirect_hosts=frozenset({"cdn.example"}),
@@ -212,6 +213,7 @@ def test_a_url_without_its_last_slash_gets_one() -> None:
         ({"origin": [{**ORIGIN, "url": "http://a b/"}]}, r"origin\.0\.url", "absolute"),
         ({"origin": [{**ORIGIN, "url": "http://[/"}]}, r"origin\.0\.url", "absolute"),
         ({"origin": [{**ORIGIN, "default_ttl": "later"}]}, r"origin\.0\.default_ttl", "expected a duration"),
+        ({"origin": [{**ORIGIN, "error_ttl": "later"}]}, r"origin\.0\.error_ttl", "expected a duration"),
         ({"origin": [{**ORIGIN, "methods": []}]}, r"origin\.0\.methods", "names of methods"),
         ({"origin": [{**ORIGIN, "methods": ["G T"]}]}, r"origin\.0\.methods", "names of methods"),
         ({"origin": [{**ORIGIN, "trust_length": "yes"}]}, r"origin\.0\.trust_length", "expected a valid boolean"),
