@@ -185,6 +185,7 @@ class Origin(_Section):
     redirect_hosts: list[str] = []
     trust_length: Switch = False
     always_partial: Switch = False
+    underscores: Switch = False
     headers: dict[str, str] = {}
 
     @field_validator("prefix")
@@ -236,6 +237,7 @@ class Origin(_Section):
             redirect_hosts=frozenset(self.redirect_hosts),
             trust_length=self.trust_length,
             always_partial=self.always_partial,
+            underscores=self.underscores,
             headers=Fields((name.encode("ascii"), text.encode("utf-8")) for name, text in self.headers.items()),
         )
 

@@ -21,6 +21,7 @@ from proxycache.errors import FillPreempted, OriginBusy, OriginError, OriginTime
 from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
 from proxycache.policy.fields import Fields, parse_date, parse_delta_seconds
+from proxycache.policy.forwarding import configured_fields
 from proxycache.policy.origins import MAX_REDIRECTS, REDIRECT_STATUSES, redirect_target, same_host
 from proxycache.policy.retrying import EXPIRED_STATUSES, is_transient, retry_delay
 
@@ -227,7 +228,7 @@ class OriginClient:
     async def _send(self, request: OriginRequest, source: bytes, claim: _Claim, agent: TargetAgent) -> OriginResponse:
         fields = request.fields
         if same_host(request.url, request.origin.url):
-            fields = fields.updated(request.origin.headers)
+            fields = configured_fields(fields, request.origin.headers)
         elif not same_host(request.url, source):
             fields = fields.without({b"authorization", b"cookie"})
         headers = Headers()

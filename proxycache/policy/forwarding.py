@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+
 from .cachestatus import VIA
-from .fields import Fields, Line, parse_delta_seconds
+from .fields import HOP_BY_HOP, Fields, Line, parse_delta_seconds
 from .targeted import SURROGATE_CAPABILITY
 
 CONDITIONAL = frozenset(
@@ -46,22 +49,55 @@ def _capability(request: Fields) -> Line:
     return name, b", ".join([*request.all(name), ours])
 
 
-def forwarded_fields(request: Fields) -> Fields:
-    """Those of a request that is made to fill the cache."""
-    return request.end_to_end().without(_OURS).adding((b"Via", _via(request)), _capability(request))
+_PLAIN_NAME = re.compile(rb"[A-Za-z0-9-]+\Z")
+"""Names that no origin takes for those of other fields."""
+
+_SEPARATORS = re.compile(rb"[^a-z0-9]")
 
 
-def relayed_fields(request: Fields, method: str, with_body: bool) -> Fields:
+def _as_read(name: bytes) -> bytes:
+    """A name as one origin or another may read it: CGI (RFC 3875, section 4.1.18) and its kin do not tell what stands
+    between letters and digits apart."""
+    return _SEPARATORS.sub(b"-", name.lower())
+
+
+def _passed_on(request: Fields, drop: Collection[bytes], underscores: bool) -> Fields:
+    """The end-to-end fields less those that an origin may read as one of C{drop}."""
+    drop = HOP_BY_HOP | frozenset(drop)
+    return Fields(
+        (name, value)
+        for name, value in request.end_to_end()
+        if (underscores or _PLAIN_NAME.match(name)) and _as_read(name) not in drop
+    )
+
+
+def forwarded_fields(request: Fields, *, underscores: bool) -> Fields:
+    """Those of a request that is made to fill the cache.
+
+    @param underscores: whether names go along that hold more than letters, digits and hyphens.
+    """
+    return _passed_on(request, _OURS, underscores).adding((b"Via", _via(request)), _capability(request))
+
+
+def configured_fields(request: Fields, configured: Fields) -> Fields:
+    """The fields of a request to an origin with those configured for it in place of what it might take for them."""
+    names = {_as_read(name) for name, _ in configured}
+    return Fields((*(line for line in request if _as_read(line[0]) not in names), *configured))
+
+
+def relayed_fields(request: Fields, method: str, *, with_body: bool, underscores: bool) -> Fields:
     """Those of a request that the origin answers for this client alone.
 
     Range is defined for GET only (section 14.2).
+
+    @param underscores: see L{forwarded_fields}.
     """
     drop = _OURS - CONDITIONAL
     if method == "HEAD":
         drop |= {b"range", b"if-range"}
     if with_body:
         drop -= OF_THE_BODY
-    fields = request.end_to_end().without(drop).adding((b"Via", _via(request)), _capability(request))
+    fields = _passed_on(request, drop, underscores).adding((b"Via", _via(request)), _capability(request))
     forwards = max_forwards(request)
     if method == "OPTIONS" and forwards:
         fields = fields.updated(Fields([(b"Max-Forwards", b"%d" % (forwards - 1))]))

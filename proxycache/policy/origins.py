@@ -33,6 +33,7 @@ class OriginPolicy:
     @ivar ttls: freshness where the origin says nothing.
     @ivar stale_if_error: seconds for which a stale response may stand in for an origin that fails; None: as that says.
     @ivar ignore_query: names of query parameters that are left out of the key.
+    @ivar underscores: whether request fields go along whose names hold more than letters, digits and hyphens.
     @ivar headers: fields added to every request to this origin's own host.
     """
 
@@ -46,6 +47,7 @@ class OriginPolicy:
     redirect_hosts: frozenset[str] = frozenset()
     trust_length: bool = False
     always_partial: bool = False
+    underscores: bool = False
     headers: Fields = field(factory=Fields)
 
 

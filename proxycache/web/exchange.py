@@ -94,7 +94,8 @@ class Exchange:
 
     def upstream(self, target: ObjectTarget, attempts: int = MAX_ATTEMPTS) -> OriginRequest:
         """The GET to the origin on this client's behalf, without range and preconditions."""
-        return OriginRequest(target.origin, target.source_url, "GET", forwarded_fields(self.fields), attempts=attempts)
+        fields = forwarded_fields(self.fields, underscores=target.origin.underscores)
+        return OriginRequest(target.origin, target.source_url, "GET", fields, attempts=attempts)
 
     # Streams
 

@@ -97,7 +97,9 @@ class Relay:
         request = evolve(
             exchange.upstream(target, attempts),
             method=exchange.method,
-            fields=relayed_fields(exchange.fields, exchange.method, with_body=body is not None),
+            fields=relayed_fields(
+                exchange.fields, exchange.method, with_body=body is not None, underscores=target.origin.underscores
+            ),
             body=body,
             interim=exchange.request.write_interim,
         )

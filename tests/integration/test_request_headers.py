@@ -1,6 +1,7 @@
 """What the origin is told beside the target."""
 
 import gzip
+import re
 
 import pytest
 
@@ -24,6 +25,14 @@ def config(origin: Origin) -> Config:
                 "headers": {"Authorization": TOKEN, "X-Extra": "ä; b=1"},
             },
             {"name": "bare", "prefix": "/bare/", "url": origin.url},
+            {
+                "name": "exact",
+                "prefix": "/exact/",
+                "url": origin.url,
+                "underscores": True,
+                "methods": ["GET", "HEAD", "OPTIONS", "POST"],
+                "headers": {"X-Secret": TOKEN},
+            },
         ]
     }
 
@@ -80,6 +89,53 @@ def test_what_belongs_to_the_clients_connection_stays_there(rig: Rig) -> None:
     names = {name.lower() for name, _ in film.requests[0].fields}
     assert not names & {b"x-mine", b"keep-alive", b"proxy-authorization", b"te", b"upgrade"}
     assert values(film.requests[0], "X-End-To-End") == ["1"]
+
+
+def as_cgi_reads(served: Served) -> dict[str, list[str]]:
+    """The fields of a request as programs behind CGI, WSGI and their kin see them (RFC 3875, section 4.1.18)."""
+    found: dict[str, list[str]] = {}
+    for name, value in served.fields:
+        found.setdefault(re.sub("[^A-Z0-9]", "_", name.decode().upper()), []).append(value.decode())
+    return found
+
+
+class TestNamesThatOriginsTakeForOthers:
+    FORGED = (
+        ("X_Extra", "mine"),
+        ("X.Extra", "mine"),
+        ("X-Extra_", "mine"),
+        ("Content_Length", "5"),
+        ("Transfer_Encoding", "chunked"),
+    )
+
+    def test_they_do_not_go_along(self, rig: Rig) -> None:
+        film = rig.put(1000, prefix="with/")
+        film.get_whole(*self.FORGED)
+        fetch(film.url, method="OPTIONS", headers=self.FORGED)
+        assert len(rig.origin.log) == 2
+        for served in rig.origin.log:
+            seen = as_cgi_reads(served)
+            assert seen["X_EXTRA"] == ["ä; b=1"]
+            assert not seen.keys() & {"X_EXTRA_", "TRANSFER_ENCODING", "CONTENT_LENGTH"}, seen
+
+    def test_unless_the_origin_tells_them_apart(self, rig: Rig) -> None:
+        film = rig.put(1000, prefix="exact/")
+        film.get_whole(("X_Mine", "1"), ("x.mine", "2"))
+        (served,) = film.requests
+        assert (values(served, "X_Mine"), values(served, "X.Mine")) == (["1"], ["2"])
+
+    def test_what_is_configured_and_the_framing_are_not_doubled_even_then(self, rig: Rig) -> None:
+        film = rig.put(1000, prefix="exact/")
+        forged = (*self.FORGED, ("X_Secret", "mine"), ("x.secret", "mine"), ("If_None_Match", '"v1"'))
+        film.get_whole(*forged)
+        fetch(film.url, method="POST", body=b"body", headers=forged)
+        assert len(rig.origin.log) == 2
+        for served in rig.origin.log:
+            seen = as_cgi_reads(served)
+            assert seen["X_SECRET"] == [TOKEN]
+            assert "TRANSFER_ENCODING" not in seen
+        assert as_cgi_reads(rig.origin.log[0]).keys().isdisjoint({"CONTENT_LENGTH", "IF_NONE_MATCH"})
+        assert as_cgi_reads(rig.origin.log[1])["CONTENT_LENGTH"] == ["4"]
 
 
 def test_via_is_continued(rig: Rig) -> None:
