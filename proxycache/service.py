@@ -128,6 +128,7 @@ class CacheService(Service):
         if fresh:
             self.manager.save_all()
             self.space.retain(self.manager.known_ids())
+        self.metadata.flush()
         if fresh or not self._stock_taken:
             stock = take_stock(self.metadata, self.files, self.space, self.manager)
             Deferred.fromCoroutine(stock).addCallbacks(self._stocked, self._no_stock)

@@ -35,14 +35,9 @@ BUSY_TIMEOUT_SECONDS = 0.5
 ANSWER_TIMEOUT_SECONDS = 1.0
 """How long a client waits for the database before it is served without."""
 
-RECOVERY_SECONDS = 1.0
-"""Between two looks at a database that failed."""
-
-WATCH_SECONDS = 2.0
-"""Between two looks whether the file is still the one we opened: what is written to another goes nowhere."""
-
-_WRITES_NOTHING = "DELETE FROM chunk WHERE 0"
-"""Fails where nothing can be written; C{BEGIN IMMEDIATE} alone does not, where the file is open for reading only."""
+LOOK_SECONDS = 1.0
+"""Between two looks: whether a database that failed can be had again, and whether the file is still the one we opened,
+since what is written to another goes nowhere."""
 
 _CORRUPT = ("malformed", "not a database", "corrupt")
 
@@ -55,7 +50,11 @@ def _steps() -> list[str]:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
-    _prepare(connection)
+    try:
+        _prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -150,17 +149,22 @@ def prepare_file(path: Path) -> str | None:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
-        return _why_no_records(connection)
+        try:
+            _rewrite(connection.cursor())
+        except sqlite3.OperationalError as error:
+            return str(error)
+        return None
     finally:
         connection.close()
 
 
-def _why_no_records(connection: sqlite3.Connection) -> str | None:
-    try:
-        connection.execute(_WRITES_NOTHING)
-    except sqlite3.OperationalError as error:
-        return str(error)
-    return None
+def _rewrite(cursor: sqlite3.Cursor) -> None:
+    """Write what is there already: fails wherever a record would.
+
+    C{BEGIN IMMEDIATE} alone does not where the file is open for reading only, nor does a statement that finds nothing
+    to do where the disk is full.
+    """
+    cursor.execute(f"PRAGMA user_version={len(_steps())}")
 
 
 def set_aside(path: Path, now: float) -> Path:
@@ -267,6 +271,10 @@ class Database:
 
         return self._run(1, transaction, None).addCallbacks(self._written, self._not_written)
 
+    def try_writing(self) -> Deferred[None]:
+        """Find out whether it takes records, while there are none; fails as L{write}."""
+        return self.write(_rewrite)
+
     def _written(self, result: T) -> T:
         self._write_failure = None
         return result
@@ -286,9 +294,15 @@ class Database:
         identity = self._identity
 
         def checked(cursor: sqlite3.Cursor) -> T:
-            if self._look() != identity:
-                raise _FileGone(f"{self._path} was removed or replaced")
-            return work(cursor)
+            try:
+                if self._look() != identity:
+                    raise _FileGone(f"{self._path} was removed or replaced")
+                return work(cursor)
+            except BaseException:
+                # A failure in a thread is part of a cycle, with all frames: until that is collected, SQLite would keep
+                # the file open for a cursor in one of them, and open it for reading only where it once had to.
+                cursor.close()
+                raise
 
         pending: Deferred[T] = self._pools[pool].runInteraction(checked)
 
@@ -321,7 +335,7 @@ class Database:
             self._again.cancel()
             self._again = None
         if self._running and self._repair is None:
-            self._again = self._reactor.callLater(RECOVERY_SECONDS, self._recover)
+            self._again = self._reactor.callLater(LOOK_SECONDS, self._recover)
 
     def _recover(self) -> None:
         """Open the file again, in a thread; set it aside where it is corrupt."""
@@ -390,7 +404,7 @@ class Database:
     def _open_pools(self, fresh: bool) -> None:
         self._pools = (self._pool(READERS), self._pool(1))
         self._failure, self._write_failure = None, self._no_records
-        self._again = self._reactor.callLater(WATCH_SECONDS, self._watch)
+        self._again = self._reactor.callLater(LOOK_SECONDS, self._watch)
         self._opened(fresh)
 
     def _watch(self) -> None:
@@ -400,10 +414,7 @@ class Database:
                 # As it was when it was opened, and stays for all who share it: only a new beginning can tell.
                 self._recover()
                 return
-            self._again = self._reactor.callLater(WATCH_SECONDS, self._watch)
-            if self._write_failure is not None:
-                # Whether it takes records again, also while there are none.
-                self.write(lambda cursor: cursor.execute(_WRITES_NOTHING)).addErrback(lambda _: None)
+            self._again = self._reactor.callLater(LOOK_SECONDS, self._watch)
         else:
             self._failed(f"{self._path} was removed or replaced")
 

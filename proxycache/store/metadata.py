@@ -26,6 +26,8 @@ FLUSH_SECONDS = 0.2
 """A record is at most this much older than its row."""
 
 RETRY_SECONDS = 1.0
+"""Between two tries to write while the database takes no records."""
+
 STOP_SECONDS = 3.0
 """How long the last batch may take at the end."""
 
@@ -250,6 +252,9 @@ class MetadataStore:
         self._timer = None
         batch, self._pending = self._pending, []
         if not batch:
+            if self._database.state() is not None:
+                self._flushing = self._database.try_writing()
+                self._flushing.addErrback(lambda _: None).addBoth(self._flushed)
             return
 
         def work(cursor: sqlite3.Cursor) -> None:
@@ -273,11 +278,13 @@ class MetadataStore:
 
     def _flushed(self, _: object) -> None:
         self._flushing = None
-        if self._pending:
-            self._schedule(FLUSH_SECONDS if self._database.state() is None else RETRY_SECONDS)
+        if self._database.state() is not None:
+            self._schedule(RETRY_SECONDS)
+        elif self._pending:
+            self._schedule(FLUSH_SECONDS)
 
     def flush(self) -> Deferred[None]:
-        """Write what is pending; fires when that was tried. For the orderly end."""
+        """Write what is pending; fires when that was tried. For the orderly end, and when the database was opened."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

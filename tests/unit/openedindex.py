@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from proxycache.accounts import Accounts
-from proxycache.store.database import RECOVERY_SECONDS, Database
+from proxycache.store.database import LOOK_SECONDS, Database
 from proxycache.store.disk import Disk
 from proxycache.store.metadata import MetadataStore
 
@@ -37,10 +37,11 @@ class Index:
     def _opened(self, fresh: bool) -> None:
         self.openings += 1
         self.rebuilt += fresh
+        self.metadata.flush()
 
     async def recover(self) -> None:
         """Let the time until the next look pass, and wait for what comes of it."""
-        self.clock.advance(RECOVERY_SECONDS)
+        self.clock.advance(LOOK_SECONDS)
         # The old connections are closed, and then a new one is opened.
         for _ in range(2):
             await everything_before(self.disk)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
@@ -14,7 +16,7 @@ from proxycache.errors import MetadataUnavailable, UnknownSchema
 from proxycache.store import database
 from proxycache.store.database import (
     ANSWER_TIMEOUT_SECONDS,
-    RECOVERY_SECONDS,
+    LOOK_SECONDS,
     check_version,
     is_corruption,
     prepare_file,
@@ -376,10 +378,57 @@ async def test_a_directory_in_the_way_is_looked_at_again(index: Index) -> None:
 async def test_stopped_while_it_failed_it_stays_stopped(index: Index, disk: Disk) -> None:
     index.path.mkdir(parents=True)
     index.database.start()
-    index.clock.advance(RECOVERY_SECONDS)
+    index.clock.advance(LOOK_SECONDS)
     index.database.stop()
     index.path.rmdir()
     await everything_before(disk)
-    index.clock.advance(10 * RECOVERY_SECONDS)
+    index.clock.advance(10 * LOOK_SECONDS)
     assert index.database.state() is not None
     assert index.clock.getDelayedCalls() == []
+
+
+def held_open(path: Path) -> list[str]:
+    """The files of a database that this process has open."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(str(descriptor.readlink()))
+    return [name for name in found if name.startswith(str(path))]
+
+
+@asynchronous
+async def test_what_failed_keeps_no_file_open(index: Index, disk: Disk) -> None:
+    """SQLite closes a file once no cursor is left, and opens it as it did before while one is: for reading only."""
+
+    def fails(cursor: sqlite3.Cursor) -> None:
+        cursor.execute("SELECT * FROM sqlite_master")
+        raise sqlite3.OperationalError("in the middle of it")
+
+    index.database.start()
+    gc.disable()
+    try:
+        for ask in (index.database.write, index.database.maintain):
+            with pytest.raises(MetadataUnavailable):
+                await ask(fails)
+        assert held_open(index.path) != []
+        index.database.stop()
+        await everything_before(disk)
+        assert held_open(index.path) == []
+    finally:
+        gc.enable()
+
+
+@asynchronous
+async def test_what_can_only_be_read_is_opened_anew_every_second(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    verdicts = iter(["attempt to write a readonly database"] * 3)
+    monkeypatch.setattr(database, "prepare_file", lambda path: prepare_file(path) or next(verdicts, None))
+    index.database.start()
+    for openings in (1, 2, 3):
+        assert index.openings == openings
+        assert "readonly" in (index.database.state() or "")
+        assert await index.database.read(version) == 1
+        await index.recover()
+    assert (index.openings, index.database.state()) == (4, None)
+    for _ in range(3):
+        await index.recover()
+    assert index.openings == 4

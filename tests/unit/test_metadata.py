@@ -21,7 +21,7 @@ from proxycache.store import database, metadata
 from proxycache.store.disk import Disk
 from proxycache.store.metadata import FLUSH_SECONDS, RETRY_SECONDS
 
-from .asynchronous import asynchronous
+from .asynchronous import asynchronous, until
 from .openedindex import Index
 from .threadedclock import ThreadedClock
 
@@ -209,6 +209,40 @@ async def test_nothing_is_lost_while_the_database_is_locked(index: Index, monkey
     await store.flush()
     assert await store.load(KEY) == [StoredRepresentation(FULL, {1: 2})]
     assert store.state() is None
+
+
+@asynchronous
+async def test_while_it_takes_no_records_it_is_tried_every_second(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while there are none."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0.0)
+    other = sqlite3.connect(index.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    index.database.stop()
+    index.database.start()
+    assert "locked" in (index.metadata.state() or "")
+    for _ in range(2):
+        await index.metadata.flush()
+        index.clock.advance(RETRY_SECONDS)
+        assert "locked" in (index.metadata.state() or "")
+    await index.metadata.flush()
+    other.execute("ROLLBACK")
+    other.close()
+    index.clock.advance(RETRY_SECONDS)
+    await index.metadata.flush()
+    assert index.metadata.state() is None
+
+
+@asynchronous
+async def test_what_waits_is_written_once_the_database_is_opened(index: Index) -> None:
+    index.database.stop()
+    index.metadata.save(FULL)
+    await index.metadata.flush()
+    began = index.clock.seconds()
+    index.database.start()
+    await until(lambda: index.rows("SELECT id FROM entry") != [])
+    assert index.clock.seconds() == began
 
 
 @asynchronous
