@@ -23,6 +23,7 @@ class Accounts:
     origin_requests: int = 0
     origin_failures: Counter[str] = Factory(Counter)
     running_fills: int = 0
+    queued_fetches: int = 0
     waiters: int = 0
     retries: int = 0
     damaged_chunks: int = 0

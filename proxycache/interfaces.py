@@ -106,7 +106,15 @@ class IOrigin(Interface):
         """
 
     def urge(pending: Deferred[IOriginResponse], priority: Priority) -> None:
-        """Change the place in the queue of a fetch that is still waiting for its connection."""
+        """Change how urgent a fetch is that was not answered yet: its place in the queue, or how easily it may be taken
+        its connection.
+        """
+
+    def withdraw(pending: Deferred[IOriginResponse]) -> bool:
+        """Cancel a fetch that has no connection at present, be it queued or between two attempts.
+
+        @return: whether it had none. One that has goes on.
+        """
 
 
 @frozen
@@ -242,6 +250,11 @@ class IChunkManager(Interface):
         """The generation that answers C{request}, fresh or stale, or None; fails with L{MetadataUnavailable}."""
 
     def obtain(
-        target: ObjectTarget, request: OriginRequest, asked: RangeSpec | None, stale: Any = None, head: bool = False
+        target: ObjectTarget,
+        request: OriginRequest,
+        asked: RangeSpec | None,
+        stale: Any = None,
+        head: bool = False,
+        priority: Priority = Priority.CRITICAL,
     ) -> Deferred[Any]:
         """Make or renew the entry by asking the origin, once for all who ask meanwhile."""

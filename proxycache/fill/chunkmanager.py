@@ -20,6 +20,7 @@ from proxycache.interfaces import (
     ChunkUse,
     ICacheFiles,
     IChunkManager,
+    IOrigin,
     IOriginResponse,
     OriginRequest,
     Priority,
@@ -84,6 +85,18 @@ class Relayed:
 Answer = Obtained | Relayed
 
 
+@frozen
+class _Waiting:
+    """One who waits for a probe's answer.
+
+    @ivar request: its own fields.
+    """
+
+    request: Fields
+    priority: Priority
+    answer: Deferred[Answer]
+
+
 @define(eq=False)
 class _Probe:
     """The request under way for a key.
@@ -91,21 +104,35 @@ class _Probe:
     @ivar start: first byte it asked for; None for a suffix.
     @ivar sent: the request as it went out.
     @ivar outdated: what it brings is not for later requests: an unsafe request came between.
-    @ivar waiting: who waits for the answer, the one who asked first to begin with, each with its own fields.
+    @ivar waiting: who waits for the answer, the one who asked first to begin with.
+    @ivar pending: the request on its way to the origin.
     """
 
     key: bytes
     start: int | None
     head: bool
     sent: OriginRequest
+    pending: Deferred[IOriginResponse]
+    _origin: IOrigin
     outdated: bool = False
-    waiting: list[tuple[Fields, Deferred[Answer]]] = field(factory=list)
+    waiting: list[_Waiting] = field(factory=list)
 
-    def join(self, request: Fields) -> Deferred[Answer]:
-        """Wait for the answer; cancelling leaves the others alone."""
-        waiter: Deferred[Answer] = Deferred(lambda _: None)
-        self.waiting.append((request, waiter))
-        return waiter
+    def join(self, request: Fields, priority: Priority) -> Deferred[Answer]:
+        """Wait for the answer. Cancelling leaves the others alone; the last one takes the request with it."""
+        answer: Deferred[Answer] = Deferred(self._leave)
+        self.waiting.append(_Waiting(request, priority, answer))
+        self._origin.urge(self.pending, min(each.priority for each in self._still_waiting()))
+        return answer
+
+    def _leave(self, leaving: Deferred[Answer]) -> None:
+        priorities = [each.priority for each in self._still_waiting() if each.answer is not leaving]
+        if priorities:
+            self._origin.urge(self.pending, min(priorities))
+        else:
+            self.pending.cancel()
+
+    def _still_waiting(self) -> list[_Waiting]:
+        return [each for each in self.waiting if not each.answer.called]
 
 
 @implementer(IChunkManager)
@@ -227,6 +254,7 @@ class ChunkManager:
         asked: RangeSpec | None,
         stale: Generation | None = None,
         head: bool = False,
+        priority: Priority = Priority.CRITICAL,
     ) -> Deferred[Answer]:
         """Make or renew the entry by asking the origin, once for all who ask meanwhile.
 
@@ -234,20 +262,21 @@ class ChunkManager:
         @param asked: the range the client asked for, None for the whole.
         @param stale: the generation to revalidate, None where there is none.
         @param head: only the fields matter; the body is dropped.
-        @return: fails with an L{OriginError}. Cancelling leaves others alone.
+        @param priority: how urgent it is for this caller.
+        @return: fails with an L{OriginError}. Cancelling leaves others alone; when all have, it is not asked for.
         """
         start = 0 if asked is None else asked.first
         for probe in self._probes.get(target.key, ()):
             near = start is not None and probe.start is not None and 0 <= start - probe.start <= NEAR
             tries = probe.sent.attempts >= request.attempts and probe.sent.patient >= request.patient
             if (near or stale is not None) and (head or not probe.head) and tries and not probe.outdated:
-                return probe.join(request.fields)
-        probe = _Probe(target.key, start, head, self._probe_request(request, asked, stale, head))
-        first = probe.join(request.fields)
+                return probe.join(request.fields, priority)
+        sent = self._probe_request(request, asked, stale, head)
+        pending = self._around.origin.fetch(sent, priority)
+        probe = _Probe(target.key, start, head, sent, pending, self._around.origin)
+        first = probe.join(request.fields, priority)
         self._probes.setdefault(target.key, []).append(probe)
-        answered: Deferred[Answer] = self._around.origin.fetch(probe.sent, Priority.CRITICAL).addCallback(
-            self._answered, target, probe, stale
-        )
+        answered: Deferred[Answer] = pending.addCallback(self._answered, target, probe, stale)
         answered.addBoth(self._settle, probe)
         return first
 
@@ -282,21 +311,23 @@ class ChunkManager:
         if not probes:
             del self._probes[probe.key]
         unclaimed = True
-        for number, (request, waiter) in enumerate(probe.waiting):
-            if waiter.called:
+        for number, each in enumerate(probe.waiting):
+            if each.answer.called:
                 continue
             if isinstance(result, Failure):
-                waiter.errback(result)
+                each.answer.errback(result)
             elif number == 0:
                 unclaimed = False
-                waiter.callback(result)
+                each.answer.callback(result)
             elif isinstance(result, Relayed):
-                waiter.callback(evolve(result, response=None))
-            elif variant_matches(result.generation.representation.vary, request):
-                waiter.callback(evolve(result, collapsed=True))
+                each.answer.callback(evolve(result, response=None))
+            elif variant_matches(result.generation.representation.vary, each.request):
+                each.answer.callback(evolve(result, collapsed=True))
             else:
-                waiter.callback(Relayed(None, "vary"))
-        if unclaimed and isinstance(result, Relayed) and result.response is not None:
+                each.answer.callback(Relayed(None, "vary"))
+        if isinstance(result, Obtained):
+            result.generation.told()
+        elif unclaimed and isinstance(result, Relayed) and result.response is not None:
             result.response.abort()
 
     def _answered(

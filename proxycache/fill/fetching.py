@@ -62,9 +62,6 @@ class Fetched(Protocol):
     def trim(self) -> None:
         """Let go of what is near nobody."""
 
-    def left(self) -> None:
-        """Nobody reads it, now or perhaps ever."""
-
 
 class Fetching:
     """The requests of one generation.
@@ -102,9 +99,45 @@ class Fetching:
             self._again = None
         self._filled_in.clear()
         for run in list(self.runs):
-            run.abort()
-            self._around.accounts.running_fills -= 1
-        self.runs.clear()
+            self._drop(run)
+
+    def _drop(self, run: Run) -> None:
+        run.abort()
+        self.runs.remove(run)
+        self._around.accounts.running_fills -= 1
+
+    def release_unread(self, leaving: Reader | None = None) -> None:
+        """Let go of what serves no reader: of what none has had a byte of, and of what waits for its connection.
+
+        What a reader was reading goes on, but whoever is in more of a hurry may have its connection.
+
+        @param leaving: who leaves.
+        """
+        read = leaving is not None and leaving.position > leaving.start
+        for run in list(self.runs):
+            urgency = min((self._urgency(run, reader) for reader in self._generation.readers), default=Priority.LOW)
+            if urgency is not Priority.LOW:
+                run.urge(max(run.priority, urgency))
+                continue
+            run.kept = run.kept or read
+            if not run.kept or run.withdraw():
+                self._drop(run)
+            else:
+                run.urge(Priority.LOW)
+
+    def _urgency(self, run: Run, reader: Reader) -> Priority:
+        """How much of a hurry a reader is in to have the bytes of a run; LOW where it will not come to them soon."""
+        if reader.at_end or (run.stop is not None and run.stop <= reader.position):
+            return Priority.LOW
+        if self._patient or run.position <= reader.position + NEAR:
+            return reader.priority
+        # What still came when the run had been told to pause is no reason.
+        return max(Priority.HIGH, reader.priority) if run.position <= reader.ahead() + NEAR else Priority.LOW
+
+    @property
+    def _patient(self) -> bool:
+        """Whether a byte can only come by the run that is under way."""
+        return self._generation.representation.rangeless or not self.joinable
 
     def resume(self) -> None:
         """Readers moved, or the disk did: those that were held up may go on."""
@@ -152,9 +185,8 @@ class Fetching:
 
     def _soon(self, position: int) -> Run | None:
         """The run that brings C{position} before a new one could."""
-        patient = self._generation.representation.rangeless or not self.joinable
         for run in self.runs:
-            if run.covers(position) and (patient or position - run.position <= NEAR):
+            if run.covers(position) and (self._patient or position - run.position <= NEAR):
                 return run
         return None
 
@@ -166,7 +198,7 @@ class Fetching:
                 limit = run.position
         return self._contents.next_here(position, limit)
 
-    def _start_run(self, start: int, stop: int, priority: Priority, request: OriginRequest) -> None:
+    def _start_run(self, start: int, stop: int, priority: Priority, request: OriginRequest, kept: bool = False) -> None:
         if not self.joinable:
             if not any(run.covers(start) for run in self.runs):
                 error = InvalidAnswer("without a strong validator parts cannot be joined")
@@ -186,6 +218,7 @@ class Fetching:
             if self._generation.representation.validator is not None:
                 fields = fields.adding((b"If-Range", self._generation.representation.validator.value))
             sent = evolve(request, fields=fields, asked=RangeSpec(start, stop - 1))
+        run.kept = kept
         self._began(run)
         run.send(self._around.origin, sent)
 
@@ -200,9 +233,6 @@ class Fetching:
         """
         run = Run(self, extent.start, stop, Priority.CRITICAL, allowance)
         self._began(run)
-        if not self._generation.readers:
-            # Perhaps nobody will come: the client has gone, or its preconditions ask for no body.
-            self._generation.left()
         run.adopt(response, extent)
 
     def judge(self, run: Run, response: IOriginResponse) -> BodyExtent:
@@ -324,4 +354,4 @@ class Fetching:
                 continue
             self._filled_in.add(index)
             position = buffer.reach(buffer.start)
-            self._start_run(position, self._run_stop(position, buffer.stop), Priority.LOW, self.last_request)
+            self._start_run(position, self._run_stop(position, buffer.stop), Priority.LOW, self.last_request, kept=True)

@@ -163,21 +163,25 @@ class Generation:
         return reader
 
     def closed(self, reader: Reader) -> None:
-        """A reader left. What it had begun goes on for a while, in case it comes back."""
+        """A reader left. What it was reading goes on for a while, in case it comes back."""
         self.readers.discard(reader)
         if reader.stop is not None and reader.position >= reader.stop:
             self._ends[reader.position] = reader.streak
             while len(self._ends) > REMEMBERED_ENDS:
                 self._ends.popitem(last=False)
         self.trim()
+        self._fetching.release_unread(reader)
         if not self.readers:
-            for run in list(self.runs):
-                run.urge(Priority.LOW)
-            self.left()
+            self._left()
         self._fetching.resume()
 
-    def left(self) -> None:
-        """Nobody reads it, now or perhaps ever; what is under way goes on for a while."""
+    def told(self) -> None:
+        """Who waited for the answer that founded or renewed it was told: what nobody came to read is not fetched."""
+        self._fetching.release_unread()
+        if not self.readers:
+            self._left()
+
+    def _left(self) -> None:
         if self._linger is None:
             self._linger = self._around.clock.callLater(self._around.linger, self._left_alone)
 

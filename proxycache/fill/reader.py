@@ -45,6 +45,7 @@ class Readable(Protocol):
 class Reader:
     """One client's way through a generation.
 
+    @ivar start: first byte wanted.
     @ivar position: next byte to read.
     @ivar stop: one past the last byte wanted; None: to the end.
     @ivar distrusts_freshest: fetch from the client's own URL: another client's, though fresher, was refused.
@@ -62,6 +63,7 @@ class Reader:
         streak: int,
     ) -> None:
         self.generation = generation
+        self.start = start
         self.position = start
         self.stop = stop
         self.request = request

@@ -25,7 +25,7 @@ async def _entry(
 ) -> Obtained | None:
     """The entry; its range first, then the whole, since a part need not tell how long the whole is."""
     for attempt in (asked, None):
-        got = await manager.obtain(target, request, attempt)
+        got = await manager.obtain(target, request, attempt, priority=Priority.MEDIUM)
         if isinstance(got, Obtained):
             return got
         if got.response is not None:

@@ -53,11 +53,13 @@ class Run:
     @ivar allowance: how far it may run ahead of its readers, one past the last byte; None: as far as it likes.
     @ivar new_bytes: body bytes that arrived and were not here before.
     @ivar asked: the range that was asked for, None for the whole.
+    @ivar kept: whether it goes on without a reader, since it belongs to what one was reading.
     """
 
     def __init__(
         self, owner: RunOwner, start: int, stop: int | None, priority: Priority, allowance: int | None = None
     ) -> None:
+        self.kept = False
         self.start = start
         self.position = start
         self.stop = stop
@@ -178,6 +180,13 @@ class Run:
                 self._response.reprioritise(priority)
             elif self._pending is not None and self._origin is not None:
                 self._origin.urge(self._pending, priority)
+
+    def withdraw(self) -> bool:
+        """Stop, telling nobody, where there is no connection yet; whether that was so."""
+        if self._pending is None or self._origin is None or not self._origin.withdraw(self._pending):
+            return False
+        self._over = True
+        return True
 
     def check_resume(self) -> None:
         """Read on where that was put off and may be done now."""

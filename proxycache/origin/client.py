@@ -63,10 +63,15 @@ def retry_after(fields: Fields, now: float) -> float | None:
 
 @define(eq=False)
 class _Wish:
-    """How urgent a fetch is, and its place in the queue while it has one."""
+    """How urgent a fetch is, and its place in the queue, or its slot, while it has one.
+
+    @ivar cancelled: whether nobody wants it any more. Twisted's client has many names for having been cancelled.
+    """
 
     priority: Priority
     queued: Deferred[Slot] | None = None
+    slot: Slot | None = None
+    cancelled: bool = False
 
 
 class _Claim:
@@ -121,8 +126,19 @@ class OriginClient:
     def fetch(self, request: OriginRequest, priority: Priority) -> Deferred[IOriginResponse]:
         """See L{IOrigin.fetch}."""
         wish = _Wish(priority)
-        pending = Deferred.fromCoroutine(self._fetch(request, wish))
+        running = Deferred.fromCoroutine(self._fetch(request, wish))
+
+        def cancel(_: Deferred[IOriginResponse]) -> None:
+            wish.cancelled = True
+            running.cancel()
+
+        def over(result: IOriginResponse | Failure) -> None:
+            if not pending.called:
+                pending.callback(result)
+
+        pending: Deferred[IOriginResponse] = Deferred(cancel)
         self._wishes[pending] = wish
+        running.addBoth(over)
         return pending
 
     def urge(self, pending: Deferred[IOriginResponse], priority: Priority) -> None:
@@ -132,6 +148,16 @@ class OriginClient:
             wish.priority = priority
             if wish.queued is not None:
                 self._slots.urge(wish.queued, priority)
+            elif wish.slot is not None:
+                wish.slot.reprioritise(priority)
+
+    def withdraw(self, pending: Deferred[IOriginResponse]) -> bool:
+        """See L{IOrigin.withdraw}."""
+        wish = self._wishes.get(pending)
+        if wish is None or wish.slot is not None or pending.called:
+            return False
+        pending.cancel()
+        return True
 
     async def _fetch(self, request: OriginRequest, wish: _Wish) -> IOriginResponse:
         failures = 0
@@ -144,6 +170,8 @@ class OriginClient:
             try:
                 response = await self._attempt(request, wish, fresh)
             except (OriginUnreachable, OriginTimeout) as failed:
+                if wish.cancelled:
+                    raise CancelledError from failed
                 error = failed
                 self._accounts.origin_failures[type(failed).__name__] += 1
                 self._last_error[request.origin.name] = str(failed)
@@ -179,12 +207,14 @@ class OriginClient:
     async def _attempt(self, request: OriginRequest, wish: _Wish, fresh: bool) -> OriginResponse:
         """@param fresh: on a new connection."""
         claim = _Claim()
-        slot = await self._slot(request.origin.name, wish, claim)
+        slot = wish.slot = await self._slot(request.origin.name, wish, claim)
         try:
             response = await self._follow(request, claim, self._fresh_agent if fresh else self._agent)
         except BaseException:
             slot.release()
             raise
+        finally:
+            wish.slot = None
         response.hold(slot)
         claim.response = response
         return response
@@ -198,9 +228,11 @@ class OriginClient:
 
             granted.addTimeout(self._timeouts.queue, self._reactor, onTimeoutCancel=busy)
         wish.queued = granted
+        self._accounts.queued_fetches += 1
         try:
             return await granted
         finally:
+            self._accounts.queued_fetches -= 1
             wish.queued = None
 
     async def _follow(self, request: OriginRequest, claim: _Claim, agent: TargetAgent) -> OriginResponse:

@@ -20,7 +20,7 @@ from proxycache.errors import (
 from proxycache.fill.chunkmanager import Obtained, Relayed
 from proxycache.fill.generation import Generation
 from proxycache.fill.refill import refill
-from proxycache.interfaces import IOriginResponse, OriginRequest
+from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
 from proxycache.policy.byterange import RangeSpec, parse_content_range, select, wanted
 from proxycache.policy.cachestatus import CacheStatus
@@ -291,7 +291,7 @@ class Delivery:
 
     def _revalidate(self, target: ObjectTarget, request: OriginRequest, generation: Generation) -> None:
         """Beside the client's answer (RFC 5861, section 3)."""
-        renewing = self._serving.manager.obtain(target, request, None, generation, head=True)
+        renewing = self._serving.manager.obtain(target, request, None, generation, True, Priority.MEDIUM)
 
         def over(got: object) -> None:
             if isinstance(got, Relayed) and got.response is not None:

@@ -57,6 +57,7 @@ class _AccountsCollector(Collector):
         used, limit = self._space()
         for name, text, value in (
             ("running_fills", "Requests to origins whose body lands in the cache.", accounts.running_fills),
+            ("queued_fetches", "Requests to origins that wait for a connection.", accounts.queued_fetches),
             ("waiters", "Readers that wait for a byte.", accounts.waiters),
             ("cached_bytes", "Bytes of cached chunks.", used),
             ("cache_limit_bytes", "Bytes that may be cached now.", limit),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from attrs import evolve
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from proxycache.errors import MalformedField, OriginError
 from proxycache.interfaces import IOriginResponse, Priority
@@ -28,6 +32,7 @@ class Relay:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._serving = exchange.serving
+        self._pending: Deferred[IOriginResponse] | None = None
         self._log = make_logger()
 
     async def bypass(self, target: ObjectTarget, cause: str) -> None:
@@ -58,7 +63,7 @@ class Relay:
         if exchange.method in SAFE_METHODS:
             response = await self._fetch(target, MAX_ATTEMPTS)
         else:
-            response = await _whoever_waits(self._change(target))
+            response = await self._whoever_waits(self._change(target))
         body = exchange.request.body
         early = body is not None and not body.complete
         try:
@@ -103,7 +108,32 @@ class Relay:
             body=body,
             interim=exchange.request.write_interim,
         )
-        return await self._serving.origin.fetch(request, Priority.CRITICAL)
+        self._pending = self._serving.origin.fetch(request, Priority.CRITICAL)
+        return await self._pending
+
+    async def _whoever_waits(self, work: Coroutine[Deferred[Any], Any, IOriginResponse]) -> IOriginResponse:
+        """What C{work} gives. Where the client leaves meanwhile it goes on without us, and its response is dropped.
+
+        Unless it still waits for a connection: then nothing of it was sent, and nothing will be.
+        """
+        waiter: Deferred[IOriginResponse] = Deferred(lambda _: self._withdraw())
+
+        def done(response: IOriginResponse) -> None:
+            if waiter.called:
+                response.abort()
+            else:
+                waiter.callback(response)
+
+        def failed(failure: Failure) -> None:
+            if not waiter.called:
+                waiter.errback(failure)
+
+        Deferred.fromCoroutine(work).addCallbacks(done, failed)
+        return await waiter
+
+    def _withdraw(self) -> None:
+        if self._pending is not None:
+            self._serving.origin.withdraw(self._pending)
 
     async def pass_on(self, target: ObjectTarget, response: IOriginResponse, status: CacheStatus, cause: str) -> None:
         """Pass an origin's answer on as it is; a body that breaks is resumed where that is certain.
@@ -168,24 +198,6 @@ class Relay:
         response.abort()
         exchange.write_head(head.status, head.fields, head.length, status)
         return True
-
-
-async def _whoever_waits(work: object) -> IOriginResponse:
-    """What C{work} gives. It goes on without us, and its response is dropped, where the client leaves meanwhile."""
-    waiter: Deferred[IOriginResponse] = Deferred()
-
-    def done(response: IOriginResponse) -> None:
-        if waiter.called:
-            response.abort()
-        else:
-            waiter.callback(response)
-
-    def failed(failure: object) -> None:
-        if not waiter.called:
-            waiter.errback(failure)  # type: ignore[arg-type]
-
-    Deferred.fromCoroutine(work).addCallbacks(done, failed)  # type: ignore[arg-type]
-    return await waiter
 
 
 def _start_and_length(response: IOriginResponse) -> tuple[int | None, int | None]:

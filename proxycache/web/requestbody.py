@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
+
+MAX_WAITING = 64 * 1024
+"""Bytes that wait for the consumer before the client is held up; up to here one that leaves is noticed."""
 
 
 @implementer(IBodyProducer)
@@ -29,9 +32,10 @@ class RequestBody:
         self._held = False
         self._paused = False
         self._stopped = False
+        self._lost: Failure | None = None
         self._consumer: IConsumer | None = None
         self._done: Deferred[None] | None = None
-        self._waiting: list[bytes] = []
+        self._waiting = bytearray()
 
     @property
     def held(self) -> bool:
@@ -39,7 +43,9 @@ class RequestBody:
         return self._held
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        """Fires once all of it was written. Cancelling stops it."""
+        """Fires once all of it was written, fails where the client is gone. Cancelling stops it."""
+        if self._lost is not None:
+            return fail(self._lost)
         self._consumer = consumer
         done = self._done = Deferred(lambda _: self.stopProducing())
         self._write_on()
@@ -65,9 +71,9 @@ class RequestBody:
         """The next bytes from the client."""
         if self._stopped:
             return
-        self._waiting.append(data)
+        self._waiting += data
         self._write_on()
-        if self._waiting and not self._held:
+        if len(self._waiting) >= MAX_WAITING and not self._held:
             self._held = True
             self._hold()
 
@@ -80,12 +86,16 @@ class RequestBody:
         """The client is gone before the end of it."""
         done, self._done = self._done, None
         self._stopped = True
+        if not self.complete:
+            self._lost = reason
         if done is not None:
             done.errback(reason)
 
     def _write_on(self) -> None:
-        while self._consumer is not None and self._waiting and not self._paused:
-            self._consumer.write(self._waiting.pop(0))
+        if self._consumer is not None and self._waiting and not self._paused:
+            data = bytes(self._waiting)
+            self._waiting.clear()
+            self._consumer.write(data)
         if self._consumer is None or self._waiting or self._paused:
             return
         self._let_go()

@@ -8,17 +8,20 @@ from contextlib import ExitStack
 import pytest
 
 from tests.integration.rig import KIB, MIB, Rig, Thing, at_once, exact
+from tests.servers.byhand import Peer, connect
+from tests.servers.deadline import until
 from tests.servers.fetch import Stream, fetch, same_stream
 from tests.servers.origin import Fault, Origin
 from tests.servers.proxycache import Config
 
 LIMIT = 4
+METHODS = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]
 
 
 @pytest.fixture(scope="module")
 def config() -> Config:
     """Few connections."""
-    return {"fetch": {"connections_per_origin": LIMIT, "idle_timeout": 10, "linger": 1}}
+    return {"fetch": {"connections_per_origin": LIMIT, "idle_timeout": 10, "linger": 1}, "origin": {"methods": METHODS}}
 
 
 @pytest.fixture(autouse=True)
@@ -152,3 +155,83 @@ def test_a_stalled_origin_holds_up_no_other_object(rig: Rig) -> None:
         before = time.monotonic()
         rig.put(MIB).get_whole()
         assert time.monotonic() - before < 1
+
+
+class TestClientsThatLeft:
+    """Nobody waits for a fetch whose clients have gone: a newcomer need not, either."""
+
+    CROWD = 3 * LIMIT
+
+    def test_before_an_answer(self, rig: Rig) -> None:
+        """Of objects that nothing is known of; the origin answers none of them before the newcomer has all of his."""
+        film = rig.put(MIB)
+        with rig.origin.gate(film.path) as gate, ExitStack() as leaving:
+            for number in range(self.CROWD):
+                leaving.enter_context(waiting_client(rig, f"{film.path}?{number}"))
+            gate.wait_held(LIMIT)
+            leaving.close()
+            newcomer(rig)
+
+    def test_before_a_byte_of_a_range(self, rig: Rig) -> None:
+        """The same of one that is known, and that somebody else goes on to read."""
+        film = rig.put(100 * MIB)
+        with film.stream("0-", buffer=64 * KIB) as reading, rig.origin.gate(film.path) as gate, ExitStack() as leaving:
+            same_stream(film.body, 0, 64 * KIB, reading)
+            for number in range(self.CROWD):
+                leaving.enter_context(waiting_client(rig, film.path, f"Range: bytes={number + 50}000000-"))
+            gate.wait_held(LIMIT)
+            leaving.close()
+            newcomer(rig)
+
+    def test_those_queued_are_never_asked_for(self, rig: Rig) -> None:
+        """Their clients leave while others hold all connections."""
+        held, left = rig.put(MIB), rig.put(MIB)
+        with rig.origin.gate(held.path) as gate, ThreadPoolExecutor(LIMIT) as pool:
+            running = [pool.submit(fetch, f"{held.url}?{number}") for number in range(LIMIT)]
+            gate.wait_held(LIMIT)
+            with ExitStack() as leaving:
+                for number in range(self.CROWD):
+                    leaving.enter_context(waiting_client(rig, f"{left.path}?{number}"))
+                until(lambda: self.queued(rig) == self.CROWD, 5, "them to be queued")
+            until(lambda: self.queued(rig) == 0, 5, "them to be gone")
+            gate.release()
+            for each in running:
+                exact(each.result(), held.body)
+        rig.put(MIB).get_whole()
+        assert left.requests == []
+
+    @pytest.mark.parametrize("method", ["DELETE", "PUT"])
+    def test_nor_is_what_would_change_something(self, rig: Rig, method: str) -> None:
+        """Nothing of it was sent, so nothing of it need be known."""
+        film, changed = rig.put(MIB), rig.put(MIB)
+        for _ in range(2):
+            with rig.origin.gate(film.path) as gate, ThreadPoolExecutor(LIMIT) as pool:
+                running = [pool.submit(fetch, f"{film.url}?{number}") for number in range(LIMIT)]
+                gate.wait_held(LIMIT)
+                with waiting_client(rig, changed.path, "Content-Length: 10", method=method) as client:
+                    client.send(b"01234")
+                    until(lambda: self.queued(rig) == 1, 5, "it to be queued")
+                until(lambda: self.queued(rig) == 0, 5, "it to be gone")
+                gate.release()
+                for each in running:
+                    exact(each.result(), film.body)
+            film = rig.put(MIB)
+        assert changed.requests == []
+
+    @staticmethod
+    def queued(rig: Rig) -> float:
+        """How many requests wait for a connection."""
+        return rig.proxy.metrics()["proxycache_queued_fetches"]
+
+
+def newcomer(rig: Rig) -> None:
+    """Somebody who asks for another object, and has less patience than the product has with its origin."""
+    film = rig.put(MIB)
+    exact(fetch(film.url, timeout=5), film.body)
+
+
+def waiting_client(rig: Rig, path: str, *lines: str, method: str = "GET") -> Peer:
+    """A client that has sent its request."""
+    client = connect(rig.proxy.port)
+    client.send("\r\n".join([f"{method} /{path} HTTP/1.1", "Host: a", *lines, "", ""]).encode())
+    return client

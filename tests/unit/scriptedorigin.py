@@ -113,6 +113,9 @@ class ScriptedOrigin:
         (fetch,) = (each for each in self.fetches if each.answer is pending)
         fetch.priority = priority
 
+    def withdraw(self, pending: Deferred[IOriginResponse]) -> bool:
+        return False
+
     @property
     def last(self) -> Fetch:
         """The latest request."""

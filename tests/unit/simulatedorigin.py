@@ -26,6 +26,7 @@ class Behaviour:
     @ivar narrow: how often an answer ends earlier than asked.
     @ivar rangeless: it ignores Range.
     @ivar surplus: pieces that still arrive after a pause.
+    @ivar crowded: what was not answered yet has no connection.
     """
 
     piece: int
@@ -33,6 +34,7 @@ class Behaviour:
     narrow: float = 0.0
     rangeless: bool = False
     surplus: int = 0
+    crowded: bool = False
     breaks_left: int = 20
 
 
@@ -141,6 +143,11 @@ class SimulatedOrigin:
     def urge(self, pending: Deferred[IOriginResponse], priority: Priority) -> None:
         (question,) = (each for each in self.questions if each.answer is pending)
         question.priority = priority
+
+    def withdraw(self, pending: Deferred[IOriginResponse]) -> bool:
+        if self.behaviour.crowded:
+            pending.cancel()
+        return self.behaviour.crowded
 
     def respond(self, question: Question, chance: Random) -> None:
         """Answer a request with a head."""

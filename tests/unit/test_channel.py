@@ -12,6 +12,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from proxycache.web.protocol import HEADER_TIMEOUT_SECONDS, MAX_BODY, ObjectSite, StrictChannel, StrictRequest
+from proxycache.web.requestbody import MAX_WAITING
 
 PUT = b"PUT /a HTTP/1.1\r\nHost: a\r\n"
 
@@ -154,18 +155,18 @@ def test_what_follows_a_body_is_the_next_request(connection: Connection) -> None
 
 
 def test_nothing_is_read_while_the_origin_has_enough(connection: Connection) -> None:
-    connection.send(PUT + b"Content-Length: 10\r\n\r\n")
+    connection.send(PUT + b"Content-Length: %d\r\n\r\n" % (MAX_WAITING + 5))
     request, sink, done = take(connection)
     assert request.body is not None
     request.body.pauseProducing()
-    connection.send(b"hello")
+    connection.send(bytes(MAX_WAITING))
     assert connection.transport.producerState == "paused"
     connection.clock.advance(1000)
     assert not connection.transport.disconnecting
     request.body.resumeProducing()
     assert connection.transport.producerState == "producing"
     connection.send(b"world")
-    assert (b"".join(sink.taken), done.called) == (b"helloworld", True)
+    assert (b"".join(sink.taken), done.called) == (bytes(MAX_WAITING) + b"world", True)
     connection.clock.advance(1000)
     assert not connection.transport.disconnecting
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
@@ -21,6 +22,7 @@ from .simulatedorigin import Behaviour, Body, SimulatedOrigin
 from .simulation import REQUEST, Wish, World
 
 KIB = 1024
+MIB = 1024 * KIB
 
 
 def wishes_for(length: int, whole: bool = False) -> st.SearchStrategy[list[Wish]]:
@@ -175,20 +177,85 @@ def test_who_waits_for_a_byte_makes_its_request_urgent() -> None:
     world.check_quiet()
 
 
+def read_some(world: World, reader: Reader) -> Body:
+    """Let the origin answer the reader's request, who takes what comes first."""
+    wait(reader)
+    world.origin.respond(world.origin.questions[-1], world.chance)
+    body = world.origin.bodies[-1]
+    body.send(KIB)
+    taken = reader.take(KIB)
+    assert isinstance(taken, bytes)
+    reader.moved(len(taken))
+    return body
+
+
 def test_a_fill_outlives_its_client_for_a_while() -> None:
     world = a_world()
     reader = world.generation.open_reader(0, 100 * KIB, REQUEST)
-    wait(reader)
+    body = read_some(world, reader)
     reader.close()
+    assert body.priority is Priority.LOW
     world.clock.advance(9.9)
-    assert len(world.origin.questions) == 1
+    assert not body.over
     again = world.generation.open_reader(0, 100 * KIB, REQUEST)
     world.clock.advance(20)
-    assert len(world.origin.questions) == 1
+    assert not body.over
     again.close()
     world.clock.advance(10)
-    assert world.origin.questions == []
+    assert body.over
     assert world.idle == [world.generation]
+
+
+def test_but_not_one_that_never_had_a_byte_of_it() -> None:
+    world = a_world()
+    reader = world.generation.open_reader(0, 100 * KIB, REQUEST)
+    wait(reader)
+    assert len(world.origin.questions) == 1
+    reader.close()
+    assert world.origin.questions == []
+    again = world.generation.open_reader(0, 100 * KIB, REQUEST)
+    wait(again)
+    world.origin.respond(world.origin.questions[0], world.chance)
+    world.origin.bodies[0].send(KIB)
+    again.close()
+    assert world.origin.bodies[0].over
+    world.settle()
+    world.check_quiet()
+
+
+@pytest.mark.parametrize("crowded", [False, True])
+def test_what_a_player_had_asked_for_ahead_gives_up_its_place_in_the_queue(crowded: bool) -> None:
+    """On a connection it goes on, for whoever comes back; without one it only stands in others' way."""
+    world = a_world(length=40 * MIB, chunk_size=MIB)
+    reader = world.generation.open_reader(0, 40 * MIB, REQUEST)
+    body = read_some(world, reader)
+    body.send(2 * MIB)
+    reader.moved(MIB)
+    (ahead,) = world.origin.questions
+    assert ahead.priority is Priority.HIGH
+    world.origin.behaviour.crowded = crowded
+    reader.close()
+    assert world.origin.questions == ([] if crowded else [ahead])
+    assert ahead.priority is (Priority.HIGH if crowded else Priority.LOW)
+    world.origin.behaviour.crowded = False
+    world.settle()
+    world.check_quiet()
+
+
+def test_who_leaves_one_place_is_in_no_hurry_for_it_while_others_read_elsewhere() -> None:
+    world = a_world(length=40 * MIB, chunk_size=MIB)
+    readers = [world.generation.open_reader(start * MIB, 40 * MIB, REQUEST) for start in (0, 20)]
+    bodies = [read_some(world, reader) for reader in readers]
+    readers[1].close()
+    assert [body.priority for body in bodies] == [Priority.CRITICAL, Priority.LOW]
+    again = world.generation.open_reader(20 * MIB + KIB, 40 * MIB, REQUEST)
+    wait(again)
+    assert bodies[1].priority is Priority.CRITICAL
+    assert world.origin.questions == []
+    for reader in (readers[0], again):
+        reader.close()
+    world.settle()
+    world.check_quiet()
 
 
 def test_a_hit_asks_nobody() -> None:

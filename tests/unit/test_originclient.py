@@ -1,0 +1,121 @@
+"""The client of origins: what is cancelled or loses its connection, at each moment of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+
+from proxycache.accounts import Accounts
+from proxycache.errors import FillPreempted
+from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
+from proxycache.origin.client import OriginClient, Timeouts
+from proxycache.origin.protocol import ExactPool
+from proxycache.origin.slots import Slots
+from proxycache.policy.fields import Fields
+from proxycache.policy.origins import OriginPolicy
+from tests.servers.origin import Fault, Origin
+
+from .asynchronous import asynchronous, reactor, until
+
+CRITICAL, HIGH, LOW = Priority.CRITICAL, Priority.HIGH, Priority.LOW
+LARGE = bytes(100_000)
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    """Has a film, and a second one."""
+    with Origin() as origin:
+        for path in ("film", "other"):
+            origin.put(path, LARGE)
+        yield origin
+
+
+class Client:
+    """A client with one connection, and what it is asked."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.accounts = Accounts()
+        self.pool = ExactPool(reactor, persistent=True)
+        self.slots = Slots(1, 1)
+        self.client = OriginClient(reactor, self.pool, self.slots, Timeouts(), self.accounts, lambda: 0.0)
+        self.policy = OriginPolicy("films", b"/", origin.url.encode())
+
+    def fetch(self, path: str, priority: Priority = HIGH) -> Deferred[IOriginResponse]:
+        url = self.policy.url + path.encode()
+        return self.client.fetch(OriginRequest(self.policy, url, "GET", Fields()), priority)
+
+
+@pytest.fixture
+def client(origin: Origin) -> Iterator[Client]:
+    """One that leaves nothing open."""
+    client = Client(origin)
+    yield client
+    assert client.slots.held == 0
+    pytest_twisted.blockon(client.pool.closeCachedConnections())
+
+
+async def cancelled(client: Client, pending: Deferred[IOriginResponse]) -> None:
+    """Cancel it; nothing of it goes on, and what Twisted's client makes of that is not taken for a failure."""
+    pending.cancel()
+    with pytest.raises(CancelledError):
+        await pending
+    assert client.slots.held == 0
+    assert client.accounts.retries == 0
+    await deferLater(reactor, 0)
+
+
+@asynchronous
+async def test_cancelled_while_connecting(client: Client) -> None:
+    await cancelled(client, client.fetch("film"))
+
+
+@asynchronous
+async def test_cancelled_before_an_answer(client: Client, origin: Origin) -> None:
+    with origin.gate("film") as gate:
+        pending = client.fetch("film")
+        await until(lambda: gate.held == 1)
+        await cancelled(client, pending)
+
+
+@asynchronous
+async def test_cancelled_between_two_attempts(client: Client, origin: Origin) -> None:
+    origin.fault("film", Fault(status=503))
+    pending = client.fetch("film")
+    await until(lambda: client.accounts.retries == 1)
+    assert client.client.withdraw(pending)
+    with pytest.raises(CancelledError):
+        await pending
+
+
+@asynchronous
+async def test_withdrawn_from_the_queue(client: Client, origin: Origin) -> None:
+    with origin.gate("film") as gate:
+        first, second = client.fetch("film"), client.fetch("other")
+        assert client.accounts.queued_fetches == 1
+        assert client.client.withdraw(second)
+        assert not client.client.withdraw(first)
+        assert client.accounts.queued_fetches == 0
+        with pytest.raises(CancelledError):
+            await second
+        await until(lambda: gate.held == 1)
+        gate.release()
+        (await first).abort()
+    assert origin.requests("other") == []
+
+
+@asynchronous
+async def test_urged_to_be_less_urgent_it_loses_its_connection(client: Client, origin: Origin) -> None:
+    """Whose priority changes before its answer is there is treated as it is by now."""
+    with origin.gate("film") as gate:
+        first = client.fetch("film", CRITICAL)
+        await until(lambda: gate.held == 1)
+        second = client.fetch("other", CRITICAL)
+        assert not second.called
+        client.client.urge(first, LOW)
+        with pytest.raises(FillPreempted):
+            await first
+        (await second).abort()
