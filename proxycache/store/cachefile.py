@@ -10,8 +10,11 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
+import stat
 from collections.abc import Callable, Hashable
 from pathlib import Path
+from tempfile import mkstemp
 from weakref import WeakValueDictionary
 
 import xxhash
@@ -23,6 +26,8 @@ from proxycache.errors import CacheReadFailed, CacheWriteFailed, DamagedChunk
 from proxycache.interfaces import ChunkSpan, ICacheFile, ICacheFiles, StoredFile
 
 from .disk import Disk
+from .location import NOT_THERE, Location
+from .private import make_directory
 from .verified import Verified
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -42,8 +47,8 @@ class _Descriptor:
 
     __slots__ = ("inode", "number")
 
-    def __init__(self, path: Path, create: bool) -> None:
-        self.number = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
+    def __init__(self, location: Location, create: bool) -> None:
+        self.number = location.open(create)
         self.inode = os.fstat(self.number).st_ino
 
     def __del__(self) -> None:
@@ -59,7 +64,7 @@ class CacheFile:
     """
 
     def __init__(self, path: Path, disk: Disk, now_ns: Callable[[], int], verified: Verified | None = None) -> None:
-        self._path = path
+        self._location = Location(path)
         self._disk = disk
         self._now_ns = now_ns
         self._verified = verified or Verified()
@@ -70,17 +75,17 @@ class CacheFile:
     def read(self, span: ChunkSpan, start: int, stop: int, by: Hashable = None) -> bytes | Deferred[bytes]:
         """See L{ICacheFile.read}."""
         try:
-            found = os.stat(self._path)
+            found = self._location.look()
             descriptor = self._open(found.st_ino)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-            raise CacheReadFailed(span.chunk, str(error), lost_from=0) from error
         except OSError as error:
+            if error.errno in NOT_THERE:
+                raise CacheReadFailed(span.chunk, str(error), lost_from=0) from error
             raise CacheReadFailed(span.chunk, str(error), transient=error.errno != errno.EIO) from error
         if found.st_size < span.stop:
             raise DamagedChunk(span.chunk, f"file ends at {found.st_size}", lost_from=found.st_size)
         # The bytes in memory are right whatever became of the file; but who damages it is to be noticed.
         stamp = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-        key = (by, self._path, span.start, span.stop, span.checksum, stamp)
+        key = (by, self._location.path, span.start, span.stop, span.checksum, stamp)
 
         def piece(whole: bytearray | bytes) -> bytes:
             return bytes(memoryview(whole)[start - span.start : stop - span.start])
@@ -149,7 +154,7 @@ class CacheFile:
         """See L{ICacheFile.punch}."""
 
         def work() -> None:
-            descriptor = _Descriptor(self._path, create=False)
+            descriptor = _Descriptor(self._location, create=False)
             if _libc.fallocate(descriptor.number, _PUNCH_HOLE_KEEP_SIZE, start, stop - start):
                 raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
@@ -161,9 +166,7 @@ class CacheFile:
         """See L{ICacheFile.unlink}."""
         self.close()
         self._removed = True
-        removing: Deferred[None] = self._changes.run(
-            self._disk.run, lambda: self._path.unlink(missing_ok=True), "removing"
-        )
+        removing: Deferred[None] = self._changes.run(self._disk.run, self._location.unlink, "removing")
         return removing.addErrback(lambda _: None)
 
     def close(self) -> None:
@@ -171,29 +174,22 @@ class CacheFile:
         self._descriptor = None
 
     def _open(self, inode: int) -> _Descriptor:
-        """The file that the path names now: it may have been replaced."""
+        """The file that is there now: it may have been replaced."""
         descriptor = self._descriptor
         if descriptor is None or descriptor.inode != inode:
-            self._descriptor = descriptor = _Descriptor(self._path, create=False)
+            self._descriptor = descriptor = _Descriptor(self._location, create=False)
         return descriptor
 
     def _open_to_write(self) -> _Descriptor:
         """As L{_open}, in a thread; begins a new file where the old one was removed."""
         try:
-            return self._open(os.stat(self._path).st_ino)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            if self._removed:
+            return self._open(self._location.look().st_ino)
+        except OSError as error:
+            if self._removed or error.errno not in NOT_THERE:
                 raise
-            self._clear_the_way()
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = descriptor = _Descriptor(self._path, create=True)
+            self._location.clear(self._now_ns())
+            self._descriptor = descriptor = _Descriptor(self._location, create=True)
             return descriptor
-
-    def _clear_the_way(self) -> None:
-        """What lies where our folder or file belongs, and is neither, is renamed; it may be somebody's."""
-        for path, belongs in ((self._path.parent, Path.is_dir), (self._path, Path.is_file)):
-            if path.exists() and not belongs(path):
-                path.rename(path.with_name(f"{path.name}.in-the-way-{self._now_ns()}"))
 
 
 def _read_now(descriptor: _Descriptor, start: int, stop: int) -> bytearray | None:
@@ -229,11 +225,14 @@ class CacheFiles:
         """See L{ICacheFiles.usable}."""
 
         def work() -> str | None:
-            probe = self._directory / ".probe"
             try:
-                self._directory.mkdir(parents=True, exist_ok=True)
-                probe.write_bytes(b"x")
-                probe.unlink()
+                make_directory(self._directory)
+                probe, name = mkstemp(prefix=".probe-", dir=self._directory)
+                try:
+                    os.write(probe, b"x")
+                finally:
+                    os.close(probe)
+                    os.unlink(name)
             except OSError as error:
                 return str(error)
             return None
@@ -253,18 +252,37 @@ class CacheFiles:
         """See L{ICacheFiles.list_files}."""
 
         def work() -> list[StoredFile]:
-            files = []
-            for path in self._directory.glob("[0-9a-f][0-9a-f]/*"):
-                if path.name.startswith(path.parent.name) and len(path.name) == ID_DIGITS:
-                    try:
-                        found = path.stat()
-                    except FileNotFoundError:
-                        continue
-                    files.append(StoredFile(path.name, found.st_size, found.st_blocks * _STAT_BLOCK))
-            return files
+            return [
+                StoredFile(entry.name, found.st_size, found.st_blocks * _STAT_BLOCK)
+                for folder in _entries(self._directory)
+                if _FOLDER.fullmatch(folder.name) and folder.is_dir(follow_symlinks=False)
+                for entry in _entries(folder.path)
+                if entry.name.startswith(folder.name) and len(entry.name) == ID_DIGITS
+                for found in _regular(entry)
+            ]
 
         return self._disk.run(work, "listing the cache files", patient=True)
 
+
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    """What lies in a folder; nothing where it is none, or gone by now."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _regular(entry: os.DirEntry[str]) -> list[os.stat_result]:
+    """What C{lstat} tells of a regular file; nothing of anything else, or where it is gone by now."""
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return []
+    return [found] if stat.S_ISREG(found.st_mode) else []
+
+
+_FOLDER = re.compile("[0-9a-f]{2}")
 
 _STAT_BLOCK = 512
 """Unit of C{st_blocks}."""

@@ -5,6 +5,7 @@ One writer connection and a few readers. A failure never reaches further than th
 
 from __future__ import annotations
 
+import glob
 import os
 import sqlite3
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from proxycache.interfaces import IDiskReactor
 from proxycache.log import make_logger
 
 from .disk import DaemonThread, Disk
+from .private import close_to_strangers, make_directory, make_file
 
 T = TypeVar("T")
 
@@ -38,6 +40,9 @@ ANSWER_TIMEOUT_SECONDS = 1.0
 LOOK_SECONDS = 1.0
 """Between two looks: whether a database that failed can be had again, and whether the file is still the one we opened,
 since what is written to another goes nowhere."""
+
+_KINDS = ("", "-wal", "-shm", ".corrupt-*", ".schema-*")
+"""What is ours beside a database, by the end of its name."""
 
 _CORRUPT = ("malformed", "not a database", "corrupt")
 
@@ -119,7 +124,13 @@ def prepare_file(path: Path) -> str | None:
     @raise sqlite3.OperationalError: locked, full, unreadable.
     @raise UnknownSchema: from the future.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
+    for kind in _KINDS:
+        for left in path.parent.glob(glob.escape(path.name) + kind):
+            close_to_strangers(left)
+    if not path.exists():
+        # SQLite would let everybody read it. Its log is made in its image.
+        make_file(path)
     steps = _steps()
     connection = _connect(path)
     try:
@@ -128,7 +139,10 @@ def prepare_file(path: Path) -> str | None:
             raise UnknownSchema(f"{path}: schema {version}, this proxycache knows up to {len(steps)}")
         connection.execute("PRAGMA journal_mode=WAL")
         if 0 < version < len(steps):
-            backup = sqlite3.connect(path.with_name(f"{path.name}.schema-{version}"))
+            copy = path.with_name(f"{path.name}.schema-{version}")
+            copy.unlink(missing_ok=True)
+            make_file(copy)
+            backup = sqlite3.connect(copy)
             try:
                 connection.backup(backup)
             finally:

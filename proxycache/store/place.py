@@ -13,6 +13,8 @@ from pathlib import Path
 from proxycache.errors import PlaceInUse
 from proxycache.log import make_logger
 
+from .private import FILE_MODE, make_directory
+
 LOCK_NAME = "proxycache.lock"
 
 _log = make_logger()
@@ -30,7 +32,7 @@ def occupy(directory: Path, database: Path) -> None:
 def _lock(path: Path, what: str) -> None:
     """Where the disk has no locks, or is in trouble, we go on without: the origin can serve."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(path.parent)
         _take(path)
     except BlockingIOError:
         raise PlaceInUse(f"{what} is in use by another process, which has {path} locked") from None
@@ -50,7 +52,7 @@ def _take(path: Path) -> None:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE)
     except OSError:
         # A disk that is read-only for now still tells who has the file.
         return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)

@@ -166,3 +166,30 @@ int open(const char *path, int flags, ...)
     va_end(rest);
     return open64(path, flags, mode);
 }
+
+/* A name in a folder that is open, as the kernel knows its path. */
+int openat64(int folder, const char *name, int flags, ...)
+{
+    REAL(int, openat64, int, const char *, int, ...);
+    va_list rest;
+    va_start(rest, flags);
+    int mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(rest, int) : 0;
+    va_end(rest);
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+    ssize_t size = name[0] == '/' ? 0 : readlink(link, path, sizeof path - 1);
+    size = size < 0 ? 0 : size;
+    snprintf(path + size, sizeof path - size, size ? "/%s" : "%s", name);
+    if (flags & (O_WRONLY | O_RDWR | O_CREAT) && obey("open", -1, path))
+        return -1;
+    return real(folder, name, flags, mode);
+}
+
+int openat(int folder, const char *name, int flags, ...)
+{
+    va_list rest;
+    va_start(rest, flags);
+    int mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(rest, int) : 0;
+    va_end(rest);
+    return openat64(folder, name, flags, mode);
+}

@@ -35,7 +35,30 @@ def file_for_folder(subject: Subject) -> None:
     folder.write_bytes(b"")
 
 
-REMOVALS: list[Removal] = [file, folder, all_files, directory_for_file, file_for_folder]
+def link_for_file(subject: Subject) -> None:
+    """The link leads to the very bytes."""
+    elsewhere = subject.rig.proxy.directory / f"{subject.name}.elsewhere"
+    subject.file.rename(elsewhere)
+    subject.file.symlink_to(elsewhere)
+
+
+def link_for_folder(subject: Subject) -> None:
+    folder = subject.file.parent
+    elsewhere = subject.rig.proxy.directory / f"{subject.name}.folder"
+    shutil.copytree(folder, elsewhere)
+    shutil.rmtree(folder)
+    folder.symlink_to(elsewhere)
+
+
+REMOVALS: list[Removal] = [
+    file,
+    folder,
+    all_files,
+    directory_for_file,
+    file_for_folder,
+    link_for_file,
+    link_for_folder,
+]
 
 
 def rebuilt(subject: Subject) -> None:
@@ -43,6 +66,8 @@ def rebuilt(subject: Subject) -> None:
     assert subject.bytes_sent() == subject.length
     subject.until_hit()
     assert subject.file.is_file()
+    assert not subject.file.is_symlink()
+    assert not subject.file.parent.is_symlink()
 
 
 @pytest.mark.parametrize("remove", REMOVALS)

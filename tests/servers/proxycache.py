@@ -29,7 +29,7 @@ class Proxycache:
 
     `config` has the shape of the TOML file. Its tables are laid over the rig's, key by key; its `origin`, if
     it is a table, is laid over the one origin, and if it is a list, stands in its place. With `by_options`
-    there is no file, and everything is said by options.
+    there is no file, and everything is said by options. `umask` is that of the tests, unless another is given.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Proxycache:
         args: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         by_options: bool = False,
+        umask: int = -1,
     ) -> None:
         self.directory = directory
         self.cache_dir = directory / "cache"
@@ -56,6 +57,7 @@ class Proxycache:
         self.config: dict[str, object] = _laid_over(self._default_config(origin_url), config or {})
         self.config_file: Path | None = None if by_options else directory / "proxycache.toml"
         self._origin_url = origin_url
+        self._umask = umask
         self._process: subprocess.Popen[bytes] | None = None
 
     def _default_config(self, origin_url: str) -> dict[str, object]:
@@ -101,6 +103,7 @@ class Proxycache:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                umask=self._umask,
             )
         return self._process
 
