@@ -37,6 +37,8 @@ MAX_REDIRECT_BODY = 64 * 1024
 REDIRECT_BODY_SECONDS = 0.5
 """How long a redirect's body is waited for."""
 
+PREEMPTED = "a more urgent request took the connection"
+
 SAFE_TO_REPEAT = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods whose request may be sent again when a kept connection turns out to be dead (RFC 9110, section 9.2.2)."""
 
@@ -253,9 +255,22 @@ class OriginClient:
             if hops > MAX_REDIRECTS:
                 response.abort()
                 raise TooManyRedirects(f"more than {MAX_REDIRECTS} redirects")
-            draining = response.drained(MAX_REDIRECT_BODY)
-            await draining.addTimeout(REDIRECT_BODY_SECONDS, self._reactor, onTimeoutCancel=lambda *_: None)
+            await self._drained(response, claim)
             url = goal
+
+    async def _drained(self, response: OriginResponse, claim: _Claim) -> None:
+        """Read a redirect's body away, so that its connection can be used again."""
+        draining = response.drained(MAX_REDIRECT_BODY)
+        draining.addTimeout(REDIRECT_BODY_SECONDS, self._reactor, onTimeoutCancel=lambda *_: None)
+        claim.cancel = draining.cancel
+        try:
+            await draining
+        except CancelledError as error:
+            if claim.preempted:
+                raise FillPreempted(PREEMPTED) from error
+            raise
+        finally:
+            claim.cancel = None
 
     async def _send(self, request: OriginRequest, source: bytes, claim: _Claim, agent: TargetAgent) -> OriginResponse:
         fields = request.fields
@@ -301,7 +316,7 @@ class OriginClient:
             raise OriginTimeout(f"connecting to the origin timed out: {error}") from error
         except Exception as error:
             if claim.preempted:
-                raise FillPreempted("a more urgent request took the connection") from error
+                raise FillPreempted(PREEMPTED) from error
             if late:
                 raise OriginTimeout(f"no answer from the origin in {timeout:g} s") from error
             if isinstance(error, CancelledError):

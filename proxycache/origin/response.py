@@ -169,18 +169,25 @@ class OriginResponse:
         if self._body is not None:
             self._body.stop()
         elif self.body_length is not None and self.body_length <= READ_AWAY:
-            # Cheaper than a new connection. The slot goes with the body.
-            self.deliver(_Drain(self, READ_AWAY, Deferred()))
+            # Cheaper than a new connection. The slot goes with the body, unless somebody wants it before.
+            self.reprioritise(Priority.LOW)
+            if not self._over:
+                self.deliver(_Drain(self, READ_AWAY, Deferred()))
             return
         else:
-            self._body = _Body(self, None)
-            self._response.deliverBody(self._body)
+            self._drop_unread()
+            return
+        self.release()
+
+    def _drop_unread(self) -> None:
+        self._body = _Body(self, None)
+        self._response.deliverBody(self._body)
         self.release()
 
     def preempt(self) -> None:
-        """Give the connection to a more urgent request."""
+        """Give the connection to a more urgent request, at once."""
         if self._body is None:
-            self.abort()
+            self._drop_unread()
         else:
             body = self._body
             body.finish(FillPreempted("a more urgent request took the connection"))

@@ -108,6 +108,29 @@ async def test_withdrawn_from_the_queue(client: Client, origin: Origin) -> None:
 
 
 @asynchronous
+async def test_a_redirect_that_is_read_away_gives_its_connection_up(client: Client, origin: Origin) -> None:
+    origin.fault("film", Fault(redirect="/other", body=LARGE[:50_000], stall_after=100))
+    redirected = client.fetch("film", HIGH)
+    await until(lambda: client.accounts.origin_bytes == 100)
+    urgent = client.fetch("other", CRITICAL)
+    assert client.accounts.queued_fetches == 0
+    with pytest.raises(FillPreempted):
+        await redirected
+    (await urgent).abort()
+    assert len(origin.requests("other")) == 1
+
+
+@asynchronous
+async def test_what_is_read_away_since_nobody_wants_it_gives_its_connection_up(client: Client, origin: Origin) -> None:
+    origin.fault("film", Fault(body=bytes(1000), stall_after=100))
+    (await client.fetch("film", CRITICAL)).abort()
+    assert client.slots.held == 1
+    urgent = client.fetch("other", CRITICAL)
+    assert client.accounts.queued_fetches == 0
+    (await urgent).abort()
+
+
+@asynchronous
 async def test_urged_to_be_less_urgent_it_loses_its_connection(client: Client, origin: Origin) -> None:
     """Whose priority changes before its answer is there is treated as it is by now."""
     with origin.gate("film") as gate:
