@@ -121,6 +121,10 @@ class TooManyRedirects(OriginError):
     """A chain of redirects that does not end."""
 
 
+class MalformedAnswer(OriginError):
+    """An answer that is no HTTP, or larger before its body than any may be: not worth asking for again."""
+
+
 class InvalidAnswer(OriginError):
     """An answer that contradicts the request or itself; none of its bytes may be used."""
 

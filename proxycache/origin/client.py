@@ -12,12 +12,21 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
+from twisted.web._newclient import ParseError
 from twisted.web.client import ResponseNeverReceived
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
 from proxycache.accounts import Accounts
-from proxycache.errors import FillPreempted, OriginBusy, OriginError, OriginTimeout, OriginUnreachable, TooManyRedirects
+from proxycache.errors import (
+    FillPreempted,
+    MalformedAnswer,
+    OriginBusy,
+    OriginError,
+    OriginTimeout,
+    OriginUnreachable,
+    TooManyRedirects,
+)
 from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
 from proxycache.policy.fields import Fields, parse_date, parse_delta_seconds
@@ -171,12 +180,14 @@ class OriginClient:
             response: OriginResponse | None = None
             try:
                 response = await self._attempt(request, wish, fresh)
-            except (OriginUnreachable, OriginTimeout) as failed:
+            except (OriginUnreachable, OriginTimeout, MalformedAnswer) as failed:
                 if wish.cancelled:
                     raise CancelledError from failed
                 error = failed
                 self._accounts.origin_failures[type(failed).__name__] += 1
                 self._last_error[request.origin.name] = str(failed)
+                if isinstance(failed, MalformedAnswer):
+                    raise
             if response is not None and not is_transient(response.status, response.fields):
                 self._last_error.pop(request.origin.name, None)
                 return response
@@ -321,6 +332,8 @@ class OriginClient:
                 raise OriginTimeout(f"no answer from the origin in {timeout:g} s") from error
             if isinstance(error, CancelledError):
                 raise
+            if any(reason.check(ParseError) for reason in getattr(error, "reasons", ())):
+                raise MalformedAnswer(_reason(error)) from error
             raise OriginUnreachable(_reason(error), kept and isinstance(error, ResponseNeverReceived)) from error
         finally:
             if deadline.active():

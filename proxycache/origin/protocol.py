@@ -14,15 +14,25 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web._newclient import HTTP11ClientProtocol, HTTPClientParser, ParseError, Request
+from twisted.web._newclient import STATUS, HTTP11ClientProtocol, HTTPClientParser, ParseError, Request
 from twisted.web.client import HTTPConnectionPool, _HTTP11ClientFactory
+from twisted.web.http import _ChunkedTransferDecoder
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 
 from proxycache.policy.fields import Fields, Line
 
 MAX_HEADER_BYTES = 256 * 1024
-"""A larger header section is refused."""
+"""What may arrive before a body: status lines, header lines, folded ones too, and all of that of interim responses."""
+
+LINE_OVERHEAD = 32
+"""What a line counts beside its own bytes, as a field does in HTTP/2 (RFC 9113, section 6.5.2)."""
+
+MAX_FRAMING_BYTES = 256 * 1024
+"""What may arrive in a body that is none of it, in sizes and extensions of chunks and in trailers, ..."""
+
+MAX_FRAMING_RATIO = 16
+"""... and beyond that, for each byte of the body: a chunk of one byte takes six."""
 
 COMPRESSED = frozenset({b"chunked", b"compress", b"deflate", b"gzip", b"x-compress", b"x-gzip"})
 """Transfer codings whose bytes are not the content; C{chunked} where it is one of several (RFC 9112, section 7)."""
@@ -42,29 +52,62 @@ class OriginHeaders(Headers):
     interim: InterimReceiver | None = None
 
 
+class ExactChunks(_ChunkedTransferDecoder):
+    """The chunked transfer coding (RFC 9112, section 7.1), with a limit on what arrives and is no byte of the body."""
+
+    def __init__(self, dataCallback: Callable[[bytes], None], finishCallback: Callable[[bytes], None]) -> None:
+        def deliver(data: bytes) -> None:
+            self._body_bytes += len(data)
+            dataCallback(data)
+
+        super().__init__(deliver, finishCallback)
+        self._arrived = 0
+        self._body_bytes = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        """The next bytes of the connection."""
+        self._arrived += len(data)
+        super().dataReceived(data)
+        framing = self._arrived - self._body_bytes
+        if framing > MAX_FRAMING_BYTES + MAX_FRAMING_RATIO * self._body_bytes:
+            raise ParseError("the origin's chunks are hardly anything but framing", b"%d" % framing)
+
+
 class ExactParser(HTTPClientParser):
     """Keeps the lines of a response's header section as they came.
 
     @param torn: whether the connection was lost, and not closed in good order.
     """
 
+    _transferDecoders = {b"chunked": ExactChunks}  # noqa: RUF012 - as the base class has it
+
     def __init__(self, request: Request, finisher: Callable[[bytes], None], torn: Callable[[], bool]) -> None:
         super().__init__(request, finisher)
         self.torn = torn
         self._interim = 0
+        self._head_bytes = 0
 
     def connectionMade(self) -> None:
         """A header section begins: of the response, or of what follows an interim one."""
         super().connectionMade()
         self._lines: list[Line] = []
-        self._size = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        """What does not begin as HTTP does is known for that before its first line ends, where it ever does."""
+        super().dataReceived(data)
+        if self.state == STATUS and not b"HTTP/".startswith(self._buffer[:5]):
+            raise ParseError("not HTTP", self._buffer[:80])
+
+    def lineReceived(self, line: bytes) -> None:
+        """Every line before the body counts as it arrives: a folded field is told of only at its end."""
+        self._head_bytes += len(line) + LINE_OVERHEAD
+        if self._head_bytes > MAX_HEADER_BYTES:
+            raise ParseError("the origin's header section is too large", line[:80])
+        super().lineReceived(line)
 
     def headerReceived(self, name: bytes, value: bytes) -> None:
         """Bytes that could end a line elsewhere become spaces (RFC 9110, section 5.5)."""
         name, value = name.strip(b" \t"), value.replace(b"\r", b" ").replace(b"\0", b" ")
-        self._size += len(name) + len(value)
-        if self._size > MAX_HEADER_BYTES:
-            raise ParseError("the origin's header section is too large", name)
         self._lines.append((name, value))
         super().headerReceived(name, value)
 
@@ -180,6 +223,18 @@ class ExactProtocol(HTTP11ClientProtocol):
     def _connectionLost_TRANSMITTING_AFTER_RECEIVING_RESPONSE(self, reason: Failure) -> None:
         self._stop_upload()
         self._connectionLost_WAITING(reason)
+
+    def _giveUp(self, reason: Failure) -> None:
+        """The response is over, or cannot be understood: then its connection ends at once, whatever comes on it.
+
+        Whatever the parser stumbles over is malformed: a field without a colon, a first line that is folded, a length
+        that is no number.
+        """
+        if not reason.check(ConnectionDone):
+            cast(Any, self.transport).abortConnection()
+            if not reason.check(ParseError):
+                reason = Failure(ParseError(reason.getErrorMessage(), b""))
+        super()._giveUp(reason)
 
     def _stop_upload(self) -> None:
         upload, self._upload = self._upload, None

@@ -7,6 +7,7 @@ from attrs import frozen
 from proxycache.errors import (
     BadTarget,
     InvalidAnswer,
+    MalformedAnswer,
     MetadataUnavailable,
     NoSuchOrigin,
     ObjectChanged,
@@ -45,7 +46,7 @@ def answer_to(error: Exception) -> ErrorAnswer | None:
             return ErrorAnswer(503, str(error), ((b"Retry-After", b"%d" % RETRY_AFTER_SECONDS),))
         case OriginStatus(status=status) if status < 500 and status >= 400:
             return ErrorAnswer(status, str(error))
-        case InvalidAnswer():
+        case InvalidAnswer() | MalformedAnswer():
             return ErrorAnswer(502, f"origin's answer is not valid: {error}")
         case OriginUnreachable():
             return ErrorAnswer(502, f"origin cannot be reached: {error}")
