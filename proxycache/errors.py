@@ -117,10 +117,6 @@ class OriginStatus(OriginError):
         self.retry_after = retry_after
 
 
-class TooManyRedirects(OriginError):
-    """A chain of redirects that does not end."""
-
-
 class MalformedAnswer(OriginError):
     """An answer that is no HTTP, or larger before its body than any may be: not worth asking for again."""
 

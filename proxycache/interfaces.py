@@ -40,6 +40,7 @@ class OriginRequest:
     @ivar fields: request fields beside those the origin's configuration adds.
     @ivar asked: the range that C{fields} asks for, None for the whole.
     @ivar attempts: how often to try while nothing was received, at most L{MAX_ATTEMPTS}.
+    @ivar joins: its answer goes beside bytes that are here, so that no redirect can go to the client.
     @ivar patient: whether an answer that is a failure is worth another attempt, too.
     @ivar body: the request's own body; it can be sent once, so there is one attempt.
     @ivar interim: called with status and fields of every interim response (RFC 9110, section 15.2).
@@ -51,6 +52,7 @@ class OriginRequest:
     fields: Fields
     asked: RangeSpec | None = None
     attempts: int = MAX_ATTEMPTS
+    joins: bool = False
     patient: bool = True
     body: IBodyProducer | None = None
     interim: Callable[[int, Fields], None] | None = None
@@ -73,7 +75,7 @@ class IOriginResponse(Interface):
     """A final response whose body has not been read yet. It holds a connection until its body ends or C{abort}."""
 
     status = Attribute("the status code")
-    fields = Attribute("the fields as they came, nothing decoded")
+    fields = Attribute("the fields as they came, nothing decoded; references in them are absolute")
     body_length = Attribute("declared length of the body, None where unknown")
     request_time = Attribute("seconds since the epoch")
     response_time = Attribute("seconds since the epoch")
@@ -98,7 +100,7 @@ class IOrigin(Interface):
     """Requests to origins."""
 
     def fetch(request: OriginRequest, priority: Priority) -> Deferred[IOriginResponse]:
-        """Send a request and wait for the head of its final response, redirects followed.
+        """Send a request and wait for the head of its final response; redirects that are ours to follow are followed.
 
         Cancelling gives up the connection, or the place in the queue.
 

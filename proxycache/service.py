@@ -67,6 +67,7 @@ class CacheService(Service):
         self.metadata = MetadataStore(reactor, self._database, now)
         self._pool = ExactPool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = fetch.connections_per_origin
+        origins = tuple(origin.policy() for origin in configuration.origin)
         self.origin = OriginClient(
             reactor,
             self._pool,
@@ -74,6 +75,7 @@ class CacheService(Service):
             Timeouts(fetch.connect_timeout, fetch.first_byte_timeout, fetch.idle_timeout),
             self.accounts,
             now,
+            origins,
         )
         min_free, fraction = cache.free_bytes_and_fraction()
         self.space = Space(
@@ -102,7 +104,7 @@ class CacheService(Service):
         self.metrics = Metrics(self.accounts, lambda: (self.space.used, self.space.limit))
         self.serving = Serving(
             clock=reactor,
-            origins=tuple(origin.policy() for origin in configuration.origin),
+            origins=origins,
             origin=self.origin,
             manager=self.manager,
             accounts=self.accounts,

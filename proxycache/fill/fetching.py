@@ -208,7 +208,7 @@ class Fetching:
             return
         if self._generation.representation.rangeless:
             run = Run(self, 0, self.length, priority, allowance=stop)
-            sent = request
+            sent = evolve(request, joins=True)
         else:
             for other in self.runs:
                 if other.covers(start):
@@ -217,7 +217,7 @@ class Fetching:
             fields = request.fields.adding((b"Range", format_range(start, stop)))
             if self._generation.representation.validator is not None:
                 fields = fields.adding((b"If-Range", self._generation.representation.validator.value))
-            sent = evolve(request, fields=fields, asked=RangeSpec(start, stop - 1))
+            sent = evolve(request, fields=fields, asked=RangeSpec(start, stop - 1), joins=True)
         run.kept = kept
         self._began(run)
         run.send(self._around.origin, sent)

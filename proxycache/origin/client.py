@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -25,13 +25,19 @@ from proxycache.errors import (
     OriginError,
     OriginTimeout,
     OriginUnreachable,
-    TooManyRedirects,
 )
 from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
 from proxycache.policy.fields import Fields, parse_date, parse_delta_seconds
 from proxycache.policy.forwarding import configured_fields
-from proxycache.policy.origins import MAX_REDIRECTS, REDIRECT_STATUSES, redirect_target, same_host
+from proxycache.policy.origins import OriginPolicy, same_host
+from proxycache.policy.redirects import (
+    MAX_REDIRECTS,
+    REDIRECT_STATUSES,
+    is_followed,
+    redirect_goal,
+    with_absolute_references,
+)
 from proxycache.policy.retrying import EXPIRED_STATUSES, is_transient, retry_delay
 
 from .agent import ExactAgent, TargetAgent
@@ -106,6 +112,7 @@ class OriginClient:
     """See L{IOrigin}.
 
     @param now: wall clock, seconds since the epoch.
+    @param origins: all that are configured: a redirect into one of them goes to the client.
     """
 
     def __init__(
@@ -116,6 +123,7 @@ class OriginClient:
         timeouts: Timeouts,
         accounts: Accounts,
         now: Callable[[], float],
+        origins: Sequence[OriginPolicy],
     ) -> None:
         self._reactor = reactor
         self._agent = TargetAgent(reactor, connectTimeout=timeouts.connect, pool=pool)
@@ -126,6 +134,7 @@ class OriginClient:
         self._timeouts = timeouts
         self._accounts = accounts
         self._now = now
+        self._origins = origins
         self._log = make_logger()
         self._last_error: dict[str, str] = {}
         self._wishes: WeakKeyDictionary[Deferred[IOriginResponse], _Wish] = WeakKeyDictionary()
@@ -249,25 +258,32 @@ class OriginClient:
             wish.queued = None
 
     async def _follow(self, request: OriginRequest, claim: _Claim, agent: TargetAgent) -> OriginResponse:
-        """Follow redirects. A target that has expired is resolved anew, once, from the source URL."""
-        url, resolved_anew, hops = request.url, False, 0
+        """Follow redirects, where that is ours to do: else the last one is the answer.
+
+        A target that has expired is resolved anew, once, from the source URL.
+        """
+        url, resolved_anew, seen = request.url, False, {request.url}
         while True:
             response = await self._send(evolve(request, url=url), request.url, claim, agent)
-            if response.status in EXPIRED_STATUSES and hops and not resolved_anew:
+            if response.status in EXPIRED_STATUSES and len(seen) > 1 and not resolved_anew:
                 response.abort()
-                url, resolved_anew, hops = request.url, True, 0
+                url, resolved_anew, seen = request.url, True, {request.url}
                 continue
-            if response.status not in REDIRECT_STATUSES or request.method not in ("GET", "HEAD"):
+            goal = self._next_goal(request, response)
+            if goal is None or goal in seen or len(seen) > MAX_REDIRECTS:
                 return response
-            goal = redirect_target(request.origin, url, response.fields.first(b"location"))
-            if goal is None:
-                return response
-            hops += 1
-            if hops > MAX_REDIRECTS:
-                response.abort()
-                raise TooManyRedirects(f"more than {MAX_REDIRECTS} redirects")
             await self._drained(response, claim)
             url = goal
+            seen.add(url)
+
+    def _next_goal(self, request: OriginRequest, response: OriginResponse) -> bytes | None:
+        """Where to go in place of the client, None where this is the answer."""
+        if response.status not in REDIRECT_STATUSES or request.method not in ("GET", "HEAD"):
+            return None
+        goal = redirect_goal(response.fields)
+        if goal is None or not is_followed(request.origin, request.url, goal, self._origins, joins=request.joins):
+            return None
+        return goal
 
     async def _drained(self, response: OriginResponse, claim: _Claim) -> None:
         """Read a redirect's body away, so that its connection can be used again."""
@@ -344,6 +360,7 @@ class OriginClient:
         return OriginResponse(
             response,
             exact,
+            with_absolute_references(exact.fields, request.url),
             self._reactor,
             self._timeouts.idle,
             self._accounts,

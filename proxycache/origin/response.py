@@ -14,6 +14,7 @@ from zope.interface import implementer
 from proxycache.accounts import Accounts
 from proxycache.errors import BodyBroken, FillPreempted, OriginTimeout, UnframedEnd
 from proxycache.interfaces import IBodyReceiver, IOriginResponse, Priority
+from proxycache.policy.fields import Fields
 
 from .agent import ExactAgent
 from .slots import Slot
@@ -113,6 +114,7 @@ class OriginResponse:
         self,
         response: IResponse,
         exact: ExactAgent,
+        fields: Fields,
         clock: IReactorTime,
         idle_timeout: float,
         accounts: Accounts,
@@ -120,7 +122,7 @@ class OriginResponse:
         response_time: float,
     ) -> None:
         self.status: int = response.code
-        self.fields = exact.fields
+        self.fields = fields
         self.body_length: int | None = None if response.length is UNKNOWN_LENGTH else response.length
         self.request_time = request_time
         self.response_time = response_time

@@ -1,4 +1,4 @@
-"""What is configured for an origin, and how a request's target maps onto it: key, source URL, redirects.
+"""What is configured for an origin, and how a request's target maps onto it: key and source URL.
 
 By configuration alone, so that the source URL is known even when the database is not.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from attrs import field, frozen
 
@@ -15,10 +15,6 @@ from proxycache.errors import BadTarget, NoSuchOrigin
 
 from .fields import Fields
 from .freshness import Ttls
-
-MAX_REDIRECTS = 5
-
-REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
 _TARGET = re.compile(rb"[\x21-\x7e]+\Z")
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
@@ -137,25 +133,3 @@ def _authority(url: bytes) -> tuple[bytes, bytes | None, int | None]:
     """Scheme, host and port as they compare (RFC 9110, section 4.2.3). C{ValueError} for a port that is none."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {b"http": 80, b"https": 443}.get(parts.scheme)
-
-
-def redirect_target(origin: OriginPolicy, url: bytes, location: bytes | None) -> bytes | None:
-    """Where a redirect leads, or None where it is not to be followed: no usable Location, or a foreign host.
-
-    Allowed are the origin's own host, and those of C{redirect_hosts}, as C{host} or C{host:port}.
-    """
-    if location is None or not _TARGET.match(location):
-        return None
-    try:
-        goal = urljoin(url.decode("ascii"), location.decode("ascii")).partition("#")[0]
-        parts = urlsplit(goal)
-        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
-        own = urlsplit(origin.url.decode("ascii")).hostname
-    except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or host is None or parts.username is not None:
-        return None
-    allowed = {allowed.lower() for allowed in origin.redirect_hosts}
-    if host != own and host not in allowed and f"{host}:{port}" not in allowed:
-        return None
-    return goal.encode("ascii")

@@ -21,6 +21,7 @@ from proxycache.errors import (
 from proxycache.interfaces import IBodyReceiver, IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.policy.answers import BodyExtent, body_extent, end_told
 from proxycache.policy.byterange import RangeSpec, format_range
+from proxycache.policy.redirects import REDIRECT_STATUSES
 from proxycache.policy.retrying import MAX_ATTEMPTS
 from proxycache.policy.validators import Validator, strong_validator
 
@@ -224,7 +225,7 @@ class PassthroughProducer:
             fields = fields.adding((b"Range", format_range(self.cursor, self._stop)))
             if self._validator is not None:
                 fields = fields.adding((b"If-Range", self._validator.value))
-        request = evolve(self._request, fields=fields, asked=None if whole else asked)
+        request = evolve(self._request, fields=fields, asked=None if whole else asked, joins=True)
         self._pending = self._origin.fetch(request, Priority.CRITICAL)
         try:
             response = await self._pending
@@ -243,6 +244,8 @@ class PassthroughProducer:
             if self._stop is not None:
                 raise ObjectChanged("the object is shorter than it was")
             return end_told(response.fields, self.cursor)
+        if response.status in REDIRECT_STATUSES:
+            raise ObjectChanged("the object has moved to where only the client may go")
         if response.status not in (200, 206):
             raise OriginStatus(response.status)
         extent = body_extent(response.status, response.fields, asked, response.body_length)

@@ -18,6 +18,7 @@ from proxycache.policy.cachestatus import VIA, CacheStatus
 from proxycache.policy.fields import Fields
 from proxycache.policy.forwarding import forwarded_fields
 from proxycache.policy.origins import ObjectTarget
+from proxycache.policy.redirects import with_own_references
 from proxycache.policy.retrying import MAX_ATTEMPTS
 from proxycache.stream.passthrough import PassthroughProducer
 from proxycache.stream.servestream import ServeStream
@@ -64,6 +65,7 @@ class Exchange:
     """A request and its answer.
 
     @ivar fields: the request's header lines.
+    @ivar target: what it is for, once that is known; references in the answer are told by it.
     @ivar forwarding: why the origin is asked, for an answer that tells of its failure.
     @ivar gone: fires when the client's connection or the request is over.
     """
@@ -78,6 +80,7 @@ class Exchange:
         self.gone: Deferred[None] = Deferred()
         self._began = serving.clock.seconds()
         self._streams: list[ServeStream] = []
+        self.target: ObjectTarget | None = None
         self.forwarding = CacheStatus(fwd="miss")
         self._cache_status = CacheStatus()
         self._log = make_logger()
@@ -159,6 +162,8 @@ class Exchange:
         for name in {name.lower() for name, _ in headers.getAllRawHeaders()} - {b"connection"}:
             # Twisted's own; what is sent are the lines below.
             headers.removeHeader(name)
+        if self.target is not None:
+            fields = with_own_references(fields, self.target, self.serving.origins)
         if fields.first(b"date") is None:
             fields = fields.adding((b"Date", datetimeToString(self.serving.now())))
         request.lines = fields.adding((b"Via", VIA), (b"Cache-Status", cache_status.render()))

@@ -44,6 +44,7 @@ from proxycache.origin.client import OriginClient, Timeouts
 from proxycache.origin.protocol import ExactPool
 from proxycache.origin.response import OriginResponse
 from proxycache.origin.slots import Slots
+from proxycache.policy.fields import Fields
 from proxycache.store.cachefile import CacheFiles
 from proxycache.store.disk import Disk
 from proxycache.stream.servestream import ServeStream
@@ -86,12 +87,14 @@ def a_response() -> OriginResponse:
     assert verifyObject(IResponse, response)
     agent: Any = None
     exact = ExactAgent(agent, b"GET", b"http://origin.example/", lambda begun: None, None)
-    return OriginResponse(response, exact, Clock(), 1.0, Accounts(), 0.0, 0.0)
+    return OriginResponse(response, exact, Fields(), Clock(), 1.0, Accounts(), 0.0, 0.0)
 
 
 @pytest.fixture
 def client() -> OriginClient:
-    return OriginClient(reactor, ExactPool(reactor, persistent=False), Slots(1, 1), Timeouts(), Accounts(), lambda: 0.0)
+    return OriginClient(
+        reactor, ExactPool(reactor, persistent=False), Slots(1, 1), Timeouts(), Accounts(), lambda: 0.0, ()
+    )
 
 
 def test_origin(client: OriginClient) -> None:

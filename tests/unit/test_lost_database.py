@@ -83,7 +83,7 @@ async def test_served_from_the_origin_until_the_connection_is_back(tmp_path: Pat
     disk.start()
     pool = ExactPool(reactor)
     files = CacheFiles(tmp_path, disk, time.time_ns)
-    origin_client = OriginClient(reactor, pool, Slots(8, 8), Timeouts(), accounts, time.time)
+    origin_client = OriginClient(reactor, pool, Slots(8, 8), Timeouts(), accounts, time.time, ())
     space = Space(reactor, files, SpaceLimits(1 << 30), accounts, lambda name: False, lambda name: succeed(None))
     space.begin()
     manager = ChunkManager(

@@ -41,7 +41,7 @@ class Client:
         self.accounts = Accounts()
         self.pool = ExactPool(reactor, persistent=True)
         self.slots = Slots(1, 1)
-        self.client = OriginClient(reactor, self.pool, self.slots, Timeouts(), self.accounts, lambda: 0.0)
+        self.client = OriginClient(reactor, self.pool, self.slots, Timeouts(), self.accounts, lambda: 0.0, ())
         self.policy = OriginPolicy("films", b"/", origin.url.encode())
 
     def fetch(self, path: str, priority: Priority = HIGH) -> Deferred[IOriginResponse]:
