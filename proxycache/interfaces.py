@@ -259,4 +259,4 @@ class IChunkManager(Interface):
         head: bool = False,
         priority: Priority = Priority.CRITICAL,
     ) -> Deferred[Any]:
-        """Make or renew the entry by asking the origin, once for all who ask meanwhile."""
+        """Make or renew the entry by asking the origin, once for all who ask meanwhile and may share the answer."""

@@ -1,8 +1,4 @@
-"""The chunk manager: which generation answers a key, and the one request to the origin by which it is made or renewed.
-
-The first request for an unknown object is itself the probe: the client's range goes out at once, and the answer's
-fields make the entry. Whoever asks for the same bytes meanwhile waits for that answer.
-"""
+"""The chunk manager: which generation answers a key, and what becomes of an answer that makes or renews one."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -20,7 +16,6 @@ from proxycache.interfaces import (
     ChunkUse,
     ICacheFiles,
     IChunkManager,
-    IOrigin,
     IOriginResponse,
     OriginRequest,
     Priority,
@@ -28,19 +23,20 @@ from proxycache.interfaces import (
 )
 from proxycache.log import make_logger
 from proxycache.policy.answers import BodyExtent, body_extent, told_length
-from proxycache.policy.byterange import RangeSpec, format_range
-from proxycache.policy.chunking import Chunking
+from proxycache.policy.byterange import RangeSpec
+from proxycache.policy.collapsing import may_share
 from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.eviction import ChunkName
 from proxycache.policy.fields import Fields
 from proxycache.policy.intervals import Intervals
 from proxycache.policy.origins import ObjectTarget, object_key
-from proxycache.policy.readahead import FIRST_WINDOW, NEAR
+from proxycache.policy.readahead import FIRST_WINDOW
 from proxycache.policy.retrying import is_transient
 from proxycache.policy.storing import dated, refusal, renewed_fields, storable_fields, variant_matches, variant_of
 from proxycache.policy.validators import strong_validator
 
 from .generation import Generation
+from .probe import Answer, Obtained, Probe, Probes, Question, Relayed
 from .surroundings import Surroundings
 
 MAX_IDLE = 512
@@ -57,82 +53,6 @@ CONDITIONAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})
 
 USED_SECONDS = 60.0
 """Between two notes in the database that a generation is in use."""
-
-
-@frozen
-class Obtained:
-    """A generation answers. C{collapsed}: another client's request brought it. C{status}: what the origin said."""
-
-    generation: Generation
-    status: int
-    collapsed: bool = False
-
-
-@frozen
-class Relayed:
-    """An answer that is not stored: its body is the caller's to deliver.
-
-    @ivar response: None where it belongs to another client; then the caller asks for itself.
-    @ivar cause: token for Cache-Status.
-    @ivar failed: whether the origin failed with a status that was tried again in vain.
-    """
-
-    response: IOriginResponse | None
-    cause: str
-    failed: bool = False
-
-
-Answer = Obtained | Relayed
-
-
-@frozen
-class _Waiting:
-    """One who waits for a probe's answer.
-
-    @ivar request: its own fields.
-    """
-
-    request: Fields
-    priority: Priority
-    answer: Deferred[Answer]
-
-
-@define(eq=False)
-class _Probe:
-    """The request under way for a key.
-
-    @ivar start: first byte it asked for; None for a suffix.
-    @ivar sent: the request as it went out.
-    @ivar outdated: what it brings is not for later requests: an unsafe request came between.
-    @ivar waiting: who waits for the answer, the one who asked first to begin with.
-    @ivar pending: the request on its way to the origin.
-    """
-
-    key: bytes
-    start: int | None
-    head: bool
-    sent: OriginRequest
-    pending: Deferred[IOriginResponse]
-    _origin: IOrigin
-    outdated: bool = False
-    waiting: list[_Waiting] = field(factory=list)
-
-    def join(self, request: Fields, priority: Priority) -> Deferred[Answer]:
-        """Wait for the answer. Cancelling leaves the others alone; the last one takes the request with it."""
-        answer: Deferred[Answer] = Deferred(self._leave)
-        self.waiting.append(_Waiting(request, priority, answer))
-        self._origin.urge(self.pending, min(each.priority for each in self._still_waiting()))
-        return answer
-
-    def _leave(self, leaving: Deferred[Answer]) -> None:
-        priorities = [each.priority for each in self._still_waiting() if each.answer is not leaving]
-        if priorities:
-            self._origin.urge(self.pending, min(priorities))
-        else:
-            self.pending.cancel()
-
-    def _still_waiting(self) -> list[_Waiting]:
-        return [each for each in self.waiting if not each.answer.called]
 
 
 @implementer(IChunkManager)
@@ -157,7 +77,7 @@ class ChunkManager:
         self._by_id: dict[str, Generation] = {}
         self._idle: OrderedDict[str, Generation] = OrderedDict()
         self._loading: dict[bytes, list[Deferred[None]]] = {}
-        self._probes: dict[bytes, list[_Probe]] = {}
+        self._probes = Probes(self, self._around, chunk_size, now)
         self._other_chunk_sizes: dict[str, int] = {}
         self._noted: dict[str, float] = {}
         self._log = make_logger()
@@ -172,7 +92,7 @@ class ChunkManager:
         @return: fails with L{MetadataUnavailable}.
         """
         if target.key in self._variants or target.key in self._probes:
-            return succeed(self._match(target, request))
+            return succeed(self.match(target, request))
         done: Deferred[None] = Deferred()
         waiting = self._loading.get(target.key)
         if waiting is not None:
@@ -180,7 +100,7 @@ class ChunkManager:
         else:
             self._loading[target.key] = [done]
             self._around.metadata.load(target.key).addCallback(self._loaded, target).addBoth(self._tell, target.key)
-        return done.addCallback(lambda _: self._match(target, request))
+        return done.addCallback(lambda _: self.match(target, request))
 
     def _loaded(self, found: Sequence[StoredRepresentation], target: ObjectTarget) -> None:
         if target.key in self._variants:
@@ -206,7 +126,8 @@ class ChunkManager:
             if not waiting.called:
                 waiting.callback(None) if not isinstance(result, Failure) else waiting.errback(result)
 
-    def _match(self, target: ObjectTarget, request: Fields) -> Generation | None:
+    def match(self, target: ObjectTarget, request: Fields) -> Generation | None:
+        """The generation in memory that answers C{request}, fresh or stale, or None."""
         variants = self._variants.get(target.key, [])
         for place, generation in enumerate(variants):
             if variant_matches(generation.representation.vary, request):
@@ -215,14 +136,21 @@ class ChunkManager:
                 return generation
         return None
 
+    def varying(self, key: bytes) -> set[bytes]:
+        """The fields that the Vary of what is in memory under a key names, in lower case."""
+        return {name for generation in self._variants.get(key, ()) for name, _ in generation.representation.vary}
+
+    def asking(self, target: ObjectTarget) -> bool:
+        """Whether a request is under way that will make or renew what is known of it."""
+        return target.key in self._probes
+
     def has_variants(self, target: ObjectTarget) -> bool:
         """Whether anything is stored for it, for whatever request; to be asked after L{lookup}."""
         return bool(self._variants.get(target.key))
 
     async def invalidate(self, target: ObjectTarget) -> None:
         """What is stored for C{target} was made out of date: no later request gets it (RFC 9111, section 4.4)."""
-        for probe in self._probes.get(target.key, ()):
-            probe.outdated = True
+        self._probes.outdate(target.key)
         try:
             # So that the files go as well.
             await self.lookup(target, Fields())
@@ -256,7 +184,7 @@ class ChunkManager:
         head: bool = False,
         priority: Priority = Priority.CRITICAL,
     ) -> Deferred[Answer]:
-        """Make or renew the entry by asking the origin, once for all who ask meanwhile.
+        """Make or renew the entry by asking the origin, once for all who ask meanwhile and may share the answer.
 
         @param request: the request to send, without a range.
         @param asked: the range the client asked for, None for the whole.
@@ -265,116 +193,48 @@ class ChunkManager:
         @param priority: how urgent it is for this caller.
         @return: fails with an L{OriginError}. Cancelling leaves others alone; when all have, it is not asked for.
         """
-        start = 0 if asked is None else asked.first
-        for probe in self._probes.get(target.key, ()):
-            near = start is not None and probe.start is not None and 0 <= start - probe.start <= NEAR
-            tries = probe.sent.attempts >= request.attempts and probe.sent.patient >= request.patient
-            if (near or stale is not None) and (head or not probe.head) and tries and not probe.outdated:
-                return probe.join(request.fields, priority)
-        sent = self._probe_request(request, asked, stale, head)
-        pending = self._around.origin.fetch(sent, priority)
-        probe = _Probe(target.key, start, head, sent, pending, self._around.origin)
-        first = probe.join(request.fields, priority)
-        self._probes.setdefault(target.key, []).append(probe)
-        answered: Deferred[Answer] = pending.addCallback(self._answered, target, probe, stale)
-        answered.addBoth(self._settle, probe)
-        return first
+        return self._probes.ask(Question(target, request, asked, stale, head, priority))
 
-    def _probe_request(
-        self, request: OriginRequest, asked: RangeSpec | None, stale: Generation | None, head: bool
-    ) -> OriginRequest:
-        """The client's range, stretched to whole chunks where it has an end, and cut to the first window where not."""
-        fields = request.fields
-        if asked is not None and asked.first is not None and not head:
-            chunking = Chunking(self._chunk_size)
-            limit = chunking.start(chunking.index(asked.first)) + max(FIRST_WINDOW, self._chunk_size)
-            if asked.last is not None:
-                limit = min(limit, chunking.ceil(asked.last + 1, None))
-            asked = RangeSpec(asked.first, limit - 1)
-        if asked is not None:
-            value = b"bytes=-%d" % (asked.last or 0)
-            if asked.first is not None:
-                value = format_range(asked.first, None if asked.last is None else asked.last + 1)
-            fields = fields.adding((b"Range", value))
-        if stale is not None:
-            stored = stale.representation.fields
-            tag, modified = stored.first(b"etag"), stored.first(b"last-modified")
-            if tag is not None:
-                fields = fields.adding((b"If-None-Match", tag))
-            if modified is not None:
-                fields = fields.adding((b"If-Modified-Since", modified))
-        return evolve(request, fields=fields, asked=asked)
+    def answered(self, response: IOriginResponse, probe: Probe) -> Answer:
+        """Make or renew an entry of what a probe brought.
 
-    def _settle(self, result: Answer | Failure, probe: _Probe) -> None:
-        probes = self._probes[probe.key]
-        probes.remove(probe)
-        if not probes:
-            del self._probes[probe.key]
-        unclaimed = True
-        for number, each in enumerate(probe.waiting):
-            if each.answer.called:
-                continue
-            if isinstance(result, Failure):
-                each.answer.errback(result)
-            elif number == 0:
-                unclaimed = False
-                each.answer.callback(result)
-            elif isinstance(result, Relayed):
-                each.answer.callback(evolve(result, response=None))
-            elif variant_matches(result.generation.representation.vary, each.request):
-                each.answer.callback(evolve(result, collapsed=True))
-            else:
-                each.answer.callback(Relayed(None, "vary"))
-        if isinstance(result, Obtained):
-            result.generation.told()
-        elif unclaimed and isinstance(result, Relayed) and result.response is not None:
-            result.response.abort()
-
-    def _answered(
-        self, response: IOriginResponse, target: ObjectTarget, probe: _Probe, stale: Generation | None
-    ) -> Answer:
+        @raise OriginError: it is no answer to what was asked.
+        @raise ObjectChanged: it tells of another version than what it ought to renew: ask anew.
+        """
         try:
-            if response.status == 304 and stale is not None:
+            if response.status == 304 and probe.question.stale is not None:
                 response.abort()
-                return self._renewed(stale, response, target, probe.sent)
-            return self._founded(response, target, probe, stale)
+                return self._renewed(probe.question.stale, response, probe)
+            return self._founded(response, probe)
         except BaseException:
             response.abort()
             raise
 
-    def _founded(
-        self,
-        response: IOriginResponse,
-        target: ObjectTarget,
-        probe: _Probe,
-        stale: Generation | None,
-    ) -> Answer:
-        sent = probe.sent
+    def _founded(self, response: IOriginResponse, probe: Probe) -> Answer:
+        sent, target, stale = probe.sent, probe.question.target, probe.question.stale
         failed = is_transient(response.status, response.fields)
         if response.status == 416:
             if stale is not None and told_length(response.fields) not in (None, stale.length):
                 self.unusable(stale)
-            return Relayed(response, "status", failed)
+            return Relayed(response, 416, "status")
         if response.status >= 500 and stale is not None:
-            return Relayed(response, "status", failed)
+            return Relayed(response, response.status, "status", failed)
         why_not = refusal(response.status, sent.fields, response.fields, target.origin.ttls, response.response_time)
         if why_not is not None:
             if stale is not None and response.status in REPLACING_STATUSES:
                 self.unusable(stale)
-            return Relayed(response, why_not, failed)
+            return Relayed(response, response.status, why_not, failed, unstorable=not failed)
         if response.status in (200, 206):
             extent = body_extent(response.status, response.fields, sent.asked, response.body_length)
         else:
             extent = BodyExtent(0, response.body_length, response.body_length)
         if extent.length is None and response.status == 206:
-            return Relayed(response, "no-length")
-        generation = self._generation_of(response, extent, target, probe)
-        self._begin(generation, response, extent, sent.asked, probe.head)
+            return Relayed(response, 206, "no-length")
+        generation = self._generation_of(response, extent, probe)
+        self._begin(generation, response, extent, sent.asked, probe.question.head)
         return Obtained(generation, response.status)
 
-    def _renewed(
-        self, stale: Generation, response: IOriginResponse, target: ObjectTarget, sent: OriginRequest
-    ) -> Obtained:
+    def _renewed(self, stale: Generation, response: IOriginResponse, probe: Probe) -> Obtained:
         """RFC 9111, section 4.3.4: the stored fields are updated by those of the 304.
 
         @raise ObjectChanged: it tells of another version, or of one that may not be kept: ask anew.
@@ -385,7 +245,7 @@ class ChunkManager:
             self.unusable(stale)
             raise ObjectChanged("a 304 that tells of another version")
         fields = renewed_fields(stale.representation.fields, dated(response.fields, response.response_time))
-        ttls = target.origin.ttls
+        sent, ttls = probe.sent, probe.question.target.origin.ttls
         if refusal(stale.representation.status, sent.fields, fields, ttls, response.response_time) is not None:
             self.unusable(stale)
             raise ObjectChanged("what was stored may not be kept any longer")
@@ -400,11 +260,9 @@ class ChunkManager:
         )
         return Obtained(stale, 304)
 
-    def _generation_of(
-        self, response: IOriginResponse, extent: BodyExtent, target: ObjectTarget, probe: _Probe
-    ) -> Generation:
+    def _generation_of(self, response: IOriginResponse, extent: BodyExtent, probe: Probe) -> Generation:
         """The generation of the version that a response tells of: one we have, renewed, or a new one."""
-        sent, partial = probe.sent, response.status == 206
+        sent, target, partial = probe.sent, probe.question.target, response.status == 206
         representation = Representation(
             id=uuid.uuid4().hex,
             key=target.key,
@@ -422,7 +280,7 @@ class ChunkManager:
             rangeless=sent.asked is not None and response.status == 200,
             chunk_size=self._chunk_size,
         )
-        same = None if probe.outdated else self._same_version(representation)
+        same = None if probe.outdated else self._same_version(representation, probe)
         if same is not None:
             same.renew(
                 evolve(
@@ -463,13 +321,21 @@ class ChunkManager:
         stop = asked.last + 1 if partial and asked is not None and asked.first is not None and asked.last else None
         generation.adopt(response, extent, stop, allowance=None if partial else wanted + FIRST_WINDOW)
 
-    def _same_version(self, representation: Representation) -> Generation | None:
-        """The generation that the bytes of a new response may be put beside."""
+    def _same_version(self, representation: Representation, probe: Probe) -> Generation | None:
+        """The generation that the bytes of a new response may be put beside, and that may answer in its place.
+
+        Two clients' answers may have one date, and different bytes: it counts where it need not have been asked.
+        """
+        ttls, validator = probe.question.target.origin.ttls, representation.validator
+        if validator is None:
+            return None
+        if validator.is_date and not may_share(representation, probe.sent.fields, ttls, self._now()):
+            return None
         for generation in self._variants.get(representation.key, ()):
             known = generation.representation
-            if known.vary == representation.vary and (
-                representation.validator is not None
-                and known.validator == representation.validator
+            if (
+                known.vary == representation.vary
+                and known.validator == validator
                 and known.length == representation.length
                 and known.status == representation.status
             ):

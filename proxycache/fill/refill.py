@@ -9,7 +9,8 @@ from proxycache.log import make_logger
 from proxycache.policy.byterange import RangeSpec, wanted
 from proxycache.policy.origins import ObjectTarget
 
-from .chunkmanager import ChunkManager, Obtained
+from .chunkmanager import ChunkManager
+from .probe import Obtained
 
 
 def refill(manager: ChunkManager, target: ObjectTarget, request: OriginRequest, asked: RangeSpec | None) -> None:

@@ -174,6 +174,12 @@ def reuse(representation: Representation, request: Fields, ttls: Ttls, now: floa
     return Reuse.REVALIDATE
 
 
+def ever_reusable(representation: Representation, ttls: Ttls) -> bool:
+    """Whether it could be used without asking the origin at any time, be it the moment it left there."""
+    stored = response_directives(representation.fields)
+    return "no-cache" not in stored and (lifetime(representation, ttls) > 0 or "stale-while-revalidate" in stored)
+
+
 def may_serve_on_error(
     representation: Representation,
     request: Fields,

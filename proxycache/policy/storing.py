@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from email.utils import formatdate
 
 from .fields import Fields, parse_directives
@@ -12,6 +13,14 @@ Variant = tuple[tuple[bytes, bytes | None], ...]
 
 UNDERSTOOD_STATUSES = HEURISTIC_STATUSES | {302, 303, 307, 400, 403, 451, 500, 502, 503, 504}
 """Status codes whose caching is understood here, for must-understand (RFC 9111, section 5.2.2.3)."""
+
+
+def is_personal(request: Fields) -> bool:
+    """Whether the answer may not be stored for what the request says, unless the answer allows it.
+
+    Sections 3.5 and 5.2.1.5.
+    """
+    return request.first(b"authorization") is not None or "no-store" in parse_directives(request.all(b"cache-control"))
 
 
 def refusal(status: int, request: Fields, response: Fields, ttls: Ttls, now: float) -> str | None:
@@ -102,6 +111,14 @@ def variant_of(response: Fields, request: Fields) -> Variant:
     """The request's values of the fields that the response's Vary names (section 4.1; RFC 9110, section 12.5.5)."""
     names = sorted({member.lower() for member in response.members(b"vary")})
     return tuple((name, _normalised(request, name)) for name in names)
+
+
+def selected_alike(names: Iterable[bytes], one: Fields, other: Fields) -> bool:
+    """Whether two requests have the same values of the fields that a Vary names (section 4.1).
+
+    @param names: in lower case.
+    """
+    return all(_normalised(one, name) == _normalised(other, name) for name in names)
 
 
 def variant_matches(variant: Variant, request: Fields) -> bool:

@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 from attrs import frozen
 
-from .fields import Fields, parse_date
+from .fields import Fields, Line, parse_date
 
 LAST_MODIFIED_STRONG_SECONDS = 60
 """How much older than Date a Last-Modified must be to serve as a strong validator.
@@ -85,6 +85,23 @@ def strong_validator(fields: Fields, now: float) -> Validator | None:
     if raw is None or modified is None or date is None or date - modified < LAST_MODIFIED_STRONG_SECONDS:
         return None
     return Validator(raw.strip(b" \t"), is_date=True)
+
+
+LAST_MODIFIED_SECONDS = 2
+"""How much older than Date a Last-Modified must be to be asked by: its second may have been over only half-way."""
+
+
+def revalidating_fields(stored: Fields, now: float) -> tuple[Line, ...]:
+    """The preconditions that ask whether a stored response is still right (RFC 9111, section 4.3.1)."""
+    tag, modified = stored.first(b"etag"), stored.first(b"last-modified")
+    lines: list[Line] = []
+    if tag is not None:
+        lines.append((b"If-None-Match", tag))
+    if modified is not None:
+        at, date = parse_date(modified, now), parse_date(stored.first(b"date"), now)
+        if tag is not None or at is None or date is None or date - at >= LAST_MODIFIED_SECONDS:
+            lines.append((b"If-Modified-Since", modified))
+    return tuple(lines)
 
 
 class Verdict(Enum):

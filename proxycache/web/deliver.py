@@ -17,8 +17,8 @@ from proxycache.errors import (
     ProxycacheError,
     UnsatisfiableRange,
 )
-from proxycache.fill.chunkmanager import Obtained, Relayed
 from proxycache.fill.generation import Generation
+from proxycache.fill.probe import Obtained, Relayed
 from proxycache.fill.refill import refill
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
@@ -257,10 +257,11 @@ class Delivery:
     ) -> None:
         """The origin's answer is for this client alone, or a failure that what is stored may stand in for."""
         response = got.response
-        failed = response is not None and (response.status >= 500 or response.status == 429)
-        if response is not None and failed and stale is not None and self._may_be_stale(target, stale):
-            response.abort()
-            await self._serve(target, stale, evolve(status, fwd_status=response.status, detail="origin-failed"))
+        failed = got.status >= 500 or got.status == 429
+        if failed and stale is not None and self._may_be_stale(target, stale):
+            if response is not None:
+                response.abort()
+            await self._serve(target, stale, evolve(status, fwd_status=got.status, detail="origin-failed"))
             return
         if got.cause == "no-length":
             refill(self._serving.manager, target, self._exchange.upstream(target), asked)
@@ -290,7 +291,9 @@ class Delivery:
         return True
 
     def _revalidate(self, target: ObjectTarget, request: OriginRequest, generation: Generation) -> None:
-        """Beside the client's answer (RFC 5861, section 3)."""
+        """Beside the client's answer (RFC 5861, section 3); once, however many clients are answered meanwhile."""
+        if self._serving.manager.asking(target):
+            return
         renewing = self._serving.manager.obtain(target, request, None, generation, True, Priority.MEDIUM)
 
         def over(got: object) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from proxycache.policy.entry import Representation
 from proxycache.policy.fields import Fields, Line
+from proxycache.policy.storing import Variant
 from proxycache.policy.validators import Validator
 
 NOW = 1_700_000_000
@@ -24,6 +25,7 @@ def stored(
     request_time: float = NOW,
     response_time: float = NOW,
     validator: Validator | None = None,
+    vary: Variant = (),
 ) -> Representation:
     """A stored response with these fields."""
     return Representation(
@@ -37,7 +39,7 @@ def stored(
         validator=validator,
         request_time=request_time,
         response_time=response_time,
-        vary=(),
+        vary=vary,
         rangeless=False,
         chunk_size=1 << 20,
     )

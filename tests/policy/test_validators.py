@@ -3,7 +3,14 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxycache.policy.validators import ETag, Validator, parse_etag, parse_etag_list, strong_validator
+from proxycache.policy.validators import (
+    ETag,
+    Validator,
+    parse_etag,
+    parse_etag_list,
+    revalidating_fields,
+    strong_validator,
+)
 
 from .casefile import Case, cases, octets
 from .samples import NOW
@@ -49,3 +56,8 @@ def test_strong_validators(case: Case) -> None:
     value = case.octets_or_none("validator")
     expected = None if value is None else Validator(value, is_date=case.get("date", False))
     assert strong_validator(case.fields("response"), NOW) == expected
+
+
+@cases("conditions", "stored", "asked")
+def test_what_a_stored_response_is_asked_about_with(case: Case) -> None:
+    assert revalidating_fields(case.fields("stored"), NOW) == case.fields("asked").lines

@@ -45,6 +45,7 @@ class Stream:
     """One request on a connection of its own, whose body is read as the test wants it.
 
     `receive_buffer` sets SO_RCVBUF (the kernel doubles it), so that an unread answer soon stops flowing.
+    With `ask_only` the head of the answer is left to be read by `read_head`.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Stream:
         body: bytes = b"",
         receive_buffer: int | None = None,
         timeout: float = TIMEOUT_SECONDS,
+        ask_only: bool = False,
     ) -> None:
         parts = urlsplit(url)
         assert parts.hostname is not None, url
@@ -77,7 +79,8 @@ class Stream:
         lines += [f"{name}: {value}" for name, value in headers]
         with contextlib.suppress(ConnectionError):
             self._sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
-        self._read_heads()
+        if not ask_only:
+            self.read_head()
 
     @property
     def ended(self) -> bool:
@@ -169,7 +172,8 @@ class Stream:
         self._buffer = rest
         return bytes(part)
 
-    def _read_heads(self) -> None:
+    def read_head(self) -> None:
+        """Read the head of the answer, and what comes before it."""
         while True:
             head = self._until(b"\r\n\r\n")
             if head is None:

@@ -50,6 +50,7 @@ class Origin:
         self._send_buffer = send_buffer
         self._lock = threading.Lock()
         self._things: dict[str, Thing] = {}
+        self._personal: dict[tuple[str, str], Thing] = {}
         self._faults: defaultdict[str, deque[_Queued]] = defaultdict(deque)
         self._rates: dict[str, float] = {}
         self._gates: dict[str, Gate] = {}
@@ -76,15 +77,19 @@ class Origin:
         cache_control: str | None = "max-age=3600",
         accept_ranges: bool = True,
         headers: tuple[tuple[str, str], ...] = (),
+        cookie: str | None = None,
     ) -> str:
         """Register or replace an object; its URL.
 
         Headers stand in place of the default ones of the same name. Without accept_ranges the origin ignores
-        Range, and says so by silence.
+        Range, and says so by silence. With a cookie it is for requests that bring that very one.
         """
         thing = Thing(body_of(body), etag, last_modified, content_type, cache_control, accept_ranges, tuple(headers))
         with self._lock:
-            self._things[_rooted(path)] = thing
+            if cookie is None:
+                self._things[_rooted(path)] = thing
+            else:
+                self._personal[_rooted(path), cookie] = thing
         return self.url + _rooted(path)[1:]
 
     def remove(self, path: str) -> None:
@@ -284,7 +289,7 @@ class Origin:
             finally:
                 gate.leave()
         with self._lock:
-            thing = _find(self._things, served)
+            thing = self._personal.get((served.path, served.field("Cookie") or "")) or _find(self._things, served)
             fault = self._take_fault(served)
         answer = right_answer(thing, request) if fault is None else faulty_answer(thing, request, fault)
 

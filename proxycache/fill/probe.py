@@ -1,0 +1,298 @@
+"""The probe: the request to the origin by which an entry is made or renewed, and who waits for its answer.
+
+The first request for an unknown object is itself the probe: the client's range goes out at once, and the answer's
+fields make the entry. Whoever asks for the same bytes meanwhile waits for that answer, and gets it where it may be
+reused for his request without asking (RFC 9111, section 4). Where it may not, his own request goes out, at once, beside
+those of all the others who waited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+from attrs import define, evolve, field, frozen
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Priority
+from proxycache.policy.byterange import RangeSpec, format_range
+from proxycache.policy.chunking import Chunking
+from proxycache.policy.collapsing import HitForMiss, may_share, worth_waiting
+from proxycache.policy.fields import Fields
+from proxycache.policy.freshness import ever_reusable
+from proxycache.policy.origins import ObjectTarget
+from proxycache.policy.readahead import FIRST_WINDOW, NEAR
+from proxycache.policy.storing import is_personal, selected_alike, variant_matches
+from proxycache.policy.validators import revalidating_fields
+
+from .generation import Generation
+from .surroundings import Surroundings
+
+
+@frozen
+class Obtained:
+    """A generation answers. C{collapsed}: another client's request brought it. C{status}: what the origin said."""
+
+    generation: Generation
+    status: int
+    collapsed: bool = False
+
+
+@frozen
+class Relayed:
+    """An answer that is not stored: its body is the caller's to deliver.
+
+    @ivar response: None where it belongs to another client; then the caller asks for itself.
+    @ivar status: the origin's.
+    @ivar cause: token for Cache-Status.
+    @ivar failed: whether the origin failed with a status that was tried again in vain.
+    @ivar unstorable: whether the answer, as it is, may not be stored, so that the next one is likely to be no better.
+    """
+
+    response: IOriginResponse | None
+    status: int
+    cause: str
+    failed: bool = False
+    unstorable: bool = False
+
+
+Answer = Obtained | Relayed
+
+
+@frozen
+class Question:
+    """What one client asks the origin.
+
+    @ivar request: the request to send, without a range.
+    @ivar asked: the range the client asked for, None for the whole.
+    @ivar stale: the generation to revalidate, None where there is none.
+    @ivar head: only the fields matter; the body is dropped.
+    @ivar priority: how urgent it is.
+    """
+
+    target: ObjectTarget
+    request: OriginRequest
+    asked: RangeSpec | None
+    stale: Generation | None = None
+    head: bool = False
+    priority: Priority = Priority.CRITICAL
+
+    @property
+    def start(self) -> int | None:
+        """The first byte it asks for; None for a suffix."""
+        return 0 if self.asked is None else self.asked.first
+
+    @property
+    def personal(self) -> bool:
+        """Whether the answer is for this client alone, unless it says otherwise."""
+        return is_personal(self.request.fields)
+
+
+@define(eq=False)
+class Waiting:
+    """A client that waits for an answer.
+
+    @ivar answer: cancelling it leaves others alone; the last one takes the request with it.
+    @ivar probe: what it waits for.
+    @ivar again: it has waited for another's answer before, which was of another variant.
+    """
+
+    question: Question
+    answer: Deferred[Answer] = field(init=False)
+    probe: Probe | None = None
+    again: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.answer = Deferred(lambda _: self._leave())
+
+    def _leave(self) -> None:
+        if self.probe is not None:
+            self.probe.waiting.remove(self)
+            self.probe.press()
+
+
+@define(eq=False)
+class Probe:
+    """The request under way for a key.
+
+    @ivar question: of the client whose request it is.
+    @ivar sent: the request as it went out.
+    @ivar pending: the request on its way to the origin.
+    @ivar outdated: what it brings is not for later requests: an unsafe request came between.
+    @ivar waiting: who waits for the answer.
+    """
+
+    question: Question
+    sent: OriginRequest
+    pending: Deferred[IOriginResponse]
+    _origin: IOrigin
+    outdated: bool = False
+    waiting: list[Waiting] = field(factory=list)
+
+    def join(self, waiting: Waiting) -> None:
+        """One more waits for the answer."""
+        waiting.probe = self
+        self.waiting.append(waiting)
+        self.press()
+
+    def press(self) -> None:
+        """It is as urgent as for him among those who wait who is most in a hurry; it ends with the last of them."""
+        if self.waiting:
+            self._origin.urge(self.pending, min(each.question.priority for each in self.waiting))
+        else:
+            self.pending.cancel()
+
+    def serves(self, question: Question) -> bool:
+        """Whether its answer is likely to answer C{question}, too."""
+        mine = self.question
+        near = question.start is not None and mine.start is not None and 0 <= question.start - mine.start <= NEAR
+        return (
+            (near or question.stale is not None)
+            and (question.head or not mine.head)
+            and (question.personal or not mine.personal)
+            and self.sent.attempts >= question.request.attempts
+            and self.sent.patient >= question.request.patient
+            and not self.outdated
+        )
+
+
+class Known(Protocol):
+    """What the probes need of the one who knows the generations."""
+
+    def answered(self, response: IOriginResponse, probe: Probe) -> Answer:
+        """Make or renew an entry; raises where the answer cannot be used."""
+
+    def match(self, target: ObjectTarget, request: Fields) -> Generation | None:
+        """The generation that answers C{request}, fresh or stale."""
+
+    def varying(self, key: bytes) -> Collection[bytes]:
+        """The fields that the Vary of what is known under a key names, in lower case."""
+
+
+class Probes:
+    """Those under way, by key.
+
+    @param known: who knows the generations.
+    @param now: wall clock, seconds since the epoch.
+    """
+
+    def __init__(self, known: Known, around: Surroundings, chunk_size: int, now: Callable[[], float]) -> None:
+        self._known = known
+        self._around = around
+        self._chunk_size = chunk_size
+        self._now = now
+        self._under_way: dict[bytes, list[Probe]] = {}
+        self._hit_for_miss = HitForMiss()
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._under_way
+
+    def outdate(self, key: bytes) -> None:
+        """What is under way for C{key} is not for later requests."""
+        for probe in self._under_way.get(key, ()):
+            probe.outdated = True
+
+    def ask(self, question: Question) -> Deferred[Answer]:
+        """The answer to C{question}, by another's request where that will do, else by its own.
+
+        @return: fails with an L{OriginError}. Cancelling leaves others alone; when all have, it is not asked for.
+        """
+        waiting = Waiting(question)
+        self._join_or_send(waiting)
+        return waiting.answer
+
+    def _join_or_send(self, waiting: Waiting) -> None:
+        question = waiting.question
+        probes = self._under_way.get(question.target.key)
+        if probes and self._worth_waiting(question):
+            names = self._known.varying(question.target.key)
+            for probe in probes:
+                if probe.serves(question) and selected_alike(names, question.request.fields, probe.sent.fields):
+                    probe.join(waiting)
+                    return
+        self._send(waiting)
+
+    def _worth_waiting(self, question: Question) -> bool:
+        target, now = question.target, self._around.clock.seconds()
+        stale = None if question.stale is None else question.stale.representation
+        return worth_waiting(stale, question.request.fields, target.origin.ttls) and not self._hit_for_miss.lasts(
+            target.key, question.personal, now
+        )
+
+    def _send(self, waiting: Waiting) -> None:
+        question = waiting.question
+        sent = _request_of(question, self._chunk_size)
+        pending = self._around.origin.fetch(sent, question.priority)
+        probe = Probe(question, sent, pending, self._around.origin)
+        probe.join(waiting)
+        self._under_way.setdefault(question.target.key, []).append(probe)
+        answered: Deferred[Answer] = pending.addCallback(self._known.answered, probe)
+        answered.addBoth(self._settle, probe, waiting)
+
+    def _settle(self, result: Answer | Failure, probe: Probe, first: Waiting) -> None:
+        key = probe.question.target.key
+        probes = self._under_way[key]
+        probes.remove(probe)
+        if not probes:
+            del self._under_way[key]
+        self._learn(result, probe.question)
+        told, probe.waiting = probe.waiting, []
+        for waiting in told:
+            waiting.probe = None
+        if first in told:
+            first.answer.callback(result)
+        elif isinstance(result, Relayed) and result.response is not None:
+            result.response.abort()
+        for waiting in told:
+            if waiting is not first and not waiting.answer.called:
+                self._share(result, waiting)
+        if isinstance(result, Obtained):
+            result.generation.told()
+
+    def _learn(self, result: Answer | Failure, question: Question) -> None:
+        if isinstance(result, Obtained):
+            self._hit_for_miss.over(question.target.key)
+        elif isinstance(result, Relayed) and result.unstorable:
+            self._hit_for_miss.note(question.target.key, question.personal, self._around.clock.seconds())
+
+    def _share(self, result: Answer | Failure, waiting: Waiting) -> None:
+        """Another's answer came: it serves this client as well, or his own request goes out."""
+        if isinstance(result, Failure):
+            waiting.answer.errback(result)
+            return
+        if isinstance(result, Relayed):
+            waiting.answer.callback(evolve(result, response=None))
+            return
+        target, fields = waiting.question.target, waiting.question.request.fields
+        got, ttls = result.generation.representation, target.origin.ttls
+        if may_share(got, fields, ttls, self._now()):
+            waiting.answer.callback(evolve(result, collapsed=True))
+            return
+        waiting.question = evolve(waiting.question, stale=self._known.match(target, fields))
+        if variant_matches(got.vary, fields) or waiting.again or not ever_reusable(got, ttls):
+            self._send(waiting)
+        else:
+            # Which fields select is known now: one request for each variant will do.
+            waiting.again = True
+            self._join_or_send(waiting)
+
+
+def _request_of(question: Question, chunk_size: int) -> OriginRequest:
+    """The client's range, stretched to whole chunks where it has an end, and cut to the first window where not."""
+    fields, asked = question.request.fields, question.asked
+    if asked is not None and asked.first is not None and not question.head:
+        chunking = Chunking(chunk_size)
+        limit = chunking.start(chunking.index(asked.first)) + max(FIRST_WINDOW, chunk_size)
+        if asked.last is not None:
+            limit = min(limit, chunking.ceil(asked.last + 1, None))
+        asked = RangeSpec(asked.first, limit - 1)
+    if asked is not None:
+        value = b"bytes=-%d" % (asked.last or 0)
+        if asked.first is not None:
+            value = format_range(asked.first, None if asked.last is None else asked.last + 1)
+        fields = fields.adding((b"Range", value))
+    if question.stale is not None:
+        known = question.stale.representation
+        fields = fields.adding(*revalidating_fields(known.fields, known.response_time))
+    return evolve(question.request, fields=fields, asked=asked)
