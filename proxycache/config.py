@@ -220,7 +220,7 @@ class Origin(_Section):
     @classmethod
     def _headers(cls, value: dict[str, str]) -> dict[str, str]:
         for name, text in value.items():
-            if not _FIELD_NAME.fullmatch(name) or re.search(r"[\x00\r\n]", text):
+            if not _FIELD_NAME.fullmatch(name) or re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text):
                 raise ValueError(f"expected a header field, got {name!r}")
         return value
 

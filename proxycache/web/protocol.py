@@ -31,6 +31,8 @@ LINGER_SECONDS = 30.0
 
 CONNECTION = (b"Transfer-Encoding", b"Connection")
 
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
 _HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*\Z")
 
 _log = make_logger()
@@ -44,7 +46,7 @@ _REASONS = {
 
 
 class StrictChannel(HTTPChannel):
-    """Refuses what smuggles or starves: folded lines, Host missing or twice, chunked on HTTP/1.0, slow headers.
+    """Refuses what smuggles or starves: folded lines, control characters, Host missing or twice, chunked on HTTP/1.0, slow headers.
 
     A request with a body, other than GET and HEAD, is handled as soon as its head is here.
     """
@@ -75,11 +77,17 @@ class StrictChannel(HTTPChannel):
             deadline.cancel()
 
     def lineReceived(self, line: bytes) -> None:
-        """A folded line (RFC 9112, section 5.2) is refused: others read it otherwise."""
+        """A folded line (RFC 9112, section 5.2) is refused, and one with control characters (RFC 9110, section 5.5).
+
+        Others read them otherwise.
+        """
         if self._refused:
             return
         if line[:1] in (b" ", b"\t"):
             self.refuse(400, b"a folded or indented header line")
+            return
+        if _CONTROL.search(line):
+            self.refuse(400, b"a control character in the header section")
             return
         super().lineReceived(line)
 

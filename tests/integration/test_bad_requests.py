@@ -102,6 +102,25 @@ class TestFields:
     def test_odd_but_right_ones(self, ask: Callable[[bytes], Reply], field: bytes) -> None:
         right(ask(GET + field + b"\r\n" + CLOSE + b"\r\n"))
 
+    def test_control_characters_in_values(self, rig: Rig, ask: Callable[[bytes], Reply]) -> None:
+        for code in {*range(0x20), 0x7F} - {*b"\t"}:
+            for value in (b"a%cb", b"%ca", b"a%c", b"%c"):
+                refused(ask(GET + b"X: " + value % code + b"\r\n" + CLOSE + b"\r\n"))
+        assert rig.origin.log == []
+
+    def test_all_other_bytes_in_values(self, rig: Rig) -> None:
+        rig.put(CONTENT, path="bytes")
+        value = b"a\t" + bytes({*range(0x20, 0x100)} - {0x7F}) + b"b"
+        right(reply_to(rig.proxy.port, b"GET /bytes HTTP/1.1\r\nHost: a\r\nX: " + value + b"\r\n" + CLOSE + b"\r\n"))
+        (served,) = rig.origin.log
+        assert (b"X", value) in served.fields
+
+    def test_what_no_name_may_hold(self, rig: Rig, ask: Callable[[bytes], Reply]) -> None:
+        letters = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+        for code in {*range(0x100)} - {*letters, *b":"}:
+            refused(ask(GET + b"X%cY: a\r\n" % code + CLOSE + b"\r\n"))
+        assert rig.origin.log == []
+
     @pytest.mark.parametrize("size", [20_000, 1_000_000])
     def test_a_giant_line(self, ask: Callable[[bytes], Reply], size: int) -> None:
         refused(ask(GET + b"X: " + b"y" * size + b"\r\n" + CLOSE + b"\r\n"), 400, 431)

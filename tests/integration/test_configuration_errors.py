@@ -46,6 +46,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a method with spaces": (origin("methods = ['GET HEAD']"), "origin.0.methods", "method"),
     "methods that are a word": (origin("methods = 'GET'"), "origin.0.methods", "list"),
     "a header with a line break": (origin('headers = { X = "a\\nb" }'), "origin.0.headers", "header"),
+    "a header with a control character": (origin('headers = { X = "a\\u001bb" }'), "origin.0.headers", "header"),
     "a header with a bad name": (origin('headers = { "X Y" = "a" }'), "origin.0.headers", "header"),
     "a header that is a number": (origin("headers = { X = 1 }"), "origin.0.headers.X", "string"),
     "a size that is none": ("[cache]\nmax_size = 'much'\n" + ORIGIN, "cache.max_size", "much"),
