@@ -143,6 +143,14 @@ def parse_delta_seconds(value: bytes | None) -> int | None:
     return MAX_DELTA_SECONDS if len(digits) > 10 else min(int(digits), MAX_DELTA_SECONDS)
 
 
+_LENGTH = re.compile(rb"[0-9]{1,18}\Z")
+
+
+def parse_content_length(value: bytes | None) -> int | None:
+    """A Content-Length (RFC 9110, section 8.6) in bytes, or None where C{value} is none, or nothing is as long."""
+    return int(value) if value is not None and _LENGTH.match(value) else None
+
+
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 _DAYS = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _LONG_DAYS = rb"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"

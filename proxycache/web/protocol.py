@@ -8,15 +8,16 @@ from typing import Any, cast
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, ISSLTransport, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import RESPONSES, HTTPChannel
+from twisted.web.http import RESPONSES, HTTPChannel, _ChunkedTransferDecoder, _MalformedChunkedDataError
 from twisted.web.http import Request as HTTPRequest
 from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from proxycache.log import make_logger
+from proxycache.policy.answers import MAX_LENGTH
 from proxycache.policy.cachestatus import VIA, CacheStatus
-from proxycache.policy.fields import Fields
+from proxycache.policy.fields import Fields, parse_content_length
 
 from .requestbody import RequestBody
 
@@ -43,6 +44,18 @@ _REASONS = {
     413: b"Content Too Large",
     431: b"Request Header Fields Too Large",
 }
+
+
+class StrictChunks(_ChunkedTransferDecoder):
+    """A chunked body whose chunks are no larger than anything is."""
+
+    length: int
+
+    def _dataReceived_CHUNK_LENGTH(self) -> bool:
+        known: bool = super()._dataReceived_CHUNK_LENGTH()
+        if known and self.length > MAX_LENGTH:
+            raise _MalformedChunkedDataError("an absurd chunk size")
+        return known
 
 
 class StrictChannel(HTTPChannel):
@@ -99,6 +112,16 @@ class StrictChannel(HTTPChannel):
         """Nothing that follows a refusal is looked at."""
         if not self._refused:
             super().rawDataReceived(data)
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        """Twisted's C{int} raises on what is too long for it, and its decoder waits for chunks that cannot come."""
+        if header == b"Content-Length" and parse_content_length(data) is None:
+            self.refuse(400, b"a Content-Length that is none")
+            return False
+        chosen: bool = super()._maybeChooseTransferDecoder(header, data)
+        if isinstance(self._transferDecoder, _ChunkedTransferDecoder):
+            self._transferDecoder = StrictChunks(self.requests[-1].handleContentChunk, self._finishRequestBody)
+        return chosen
 
     def allHeadersReceived(self) -> None:
         """The head is complete: the last chance before somebody acts on it."""

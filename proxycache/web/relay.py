@@ -15,6 +15,7 @@ from proxycache.log import make_logger
 from proxycache.policy.answers import BodyExtent
 from proxycache.policy.byterange import ContentRange, parse_content_range
 from proxycache.policy.cachestatus import CacheStatus
+from proxycache.policy.fields import parse_content_length
 from proxycache.policy.forwarding import relayed_fields
 from proxycache.policy.invalidation import SAFE_METHODS, invalidated_targets
 from proxycache.policy.origins import ObjectTarget
@@ -148,8 +149,7 @@ class Relay:
             if exchange.method == "HEAD" and response.status == 206:
                 response.abort()
                 raise OriginError("a part in answer to HEAD")
-            declared = response.fields.first(b"content-length")
-            told = int(declared) if declared is not None and declared.isdigit() else None
+            told = parse_content_length(response.fields.first(b"content-length"))
             response.abort()
             if exchange.method != "HEAD":
                 told = 0 if response.status == 205 else None

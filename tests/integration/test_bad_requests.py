@@ -36,6 +36,11 @@ def refused(reply: Reply, *statuses: int) -> None:
     assert reply.fields.get("connection") == "close", reply
 
 
+def ascii_start(value: bytes) -> str:
+    """What tells a value of many bytes from others."""
+    return f"{value[:20].decode('latin-1')!a}*{len(value)}"
+
+
 class TestHost:
     @pytest.mark.parametrize(
         "host",
@@ -259,11 +264,67 @@ class TestBodies:
         refused(reply, 400, 413, 501)
         assert "/smuggled" not in self.asked(rig)
 
-    @pytest.mark.parametrize("size", [b"zz", b"-1", b"5;\0", b"0x5", b""])
+    @pytest.mark.parametrize(
+        "length",
+        [
+            b"9" * 19,
+            b"9223372036854775808",
+            b"18446744073709551616",
+            b"9" * 5000,
+            b"0" * 5000 + b"5",
+            b"5_0",
+            b"\xb2",
+            b"5 5",
+        ],
+        ids=ascii_start,
+    )
+    @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS"])
+    def test_a_length_that_nothing_has(self, rig: Rig, method: bytes, length: bytes) -> None:
+        rig.put(CONTENT, path="object")
+        head = method + b" /object HTTP/1.1\r\nHost: a\r\nContent-Length: " + length + b"\r\n"
+        refused(reply_to(rig.proxy.port, head + CLOSE + b"\r\n"))
+        assert rig.origin.log == []
+
+    @pytest.mark.parametrize(
+        "size",
+        [
+            b"zz",
+            b"-1",
+            b"+5",
+            b" 5",
+            b"5 ",
+            b"5_0",
+            b"5;\0",
+            b"0x5",
+            b"",
+            b";x",
+            b"f" * 16,
+            b"f" * 17,
+            b"4000000000000001",
+            b"f" * 5000,
+            b"0" * 5000 + b"5",
+            b"5;" + b"x" * 100_000,
+            b"5" + b";x=y" * 1000,
+        ],
+        ids=ascii_start,
+    )
     def test_bad_chunks(self, rig: Rig, ask: Callable[[bytes], Reply], size: bytes) -> None:
         reply = ask(GET + b"Transfer-Encoding: chunked\r\n" + CLOSE + b"\r\n" + size + b"\r\n" + self.SMUGGLED)
         refused(reply, 400, 413)
         assert "/smuggled" not in self.asked(rig)
+
+    @pytest.mark.parametrize("size", [b"1" * 2, b"0" * 900 + b"5", b"5;x=y", b"5;"], ids=ascii_start)
+    def test_right_chunks_are_read_to_their_end(self, ask: Callable[[bytes], Reply], size: bytes) -> None:
+        """And only then refused, since a GET has no body."""
+        body = size + b"\r\n" + b"x" * int(size.partition(b";")[0], 16) + b"\r\n0\r\n\r\n"
+        reply = ask(GET + b"Transfer-Encoding: chunked\r\n" + CLOSE + b"\r\n" + body)
+        assert (reply.status, reply.reason) == (400, "a GET with a body is not accepted\n"), reply
+
+    @pytest.mark.parametrize(
+        "trailer", [b"X: " + b"y" * 200_000, b"X: y\r\n" * 50_000, b"\ry" * 50_000], ids=["a line", "lines", "no end"]
+    )
+    def test_endless_trailers(self, ask: Callable[[bytes], Reply], trailer: bytes) -> None:
+        refused(ask(GET + b"Transfer-Encoding: chunked\r\n" + CLOSE + b"\r\n0\r\n" + trailer))
 
     def test_chunked_in_http_1_0(self, ask: Callable[[bytes], Reply]) -> None:
         refused(ask(b"GET /object HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"))

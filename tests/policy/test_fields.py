@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxycache.policy.fields import HOP_BY_HOP, Fields, parse_delta_seconds, parse_directives, split_list
+from proxycache.policy.fields import (
+    HOP_BY_HOP,
+    Fields,
+    parse_content_length,
+    parse_delta_seconds,
+    parse_directives,
+    split_list,
+)
 
 from .casefile import Case, cases, octets
 
@@ -91,3 +98,8 @@ def test_directives(case: Case) -> None:
 @cases("delta-seconds", "value", "seconds")
 def test_delta_seconds(case: Case) -> None:
     assert parse_delta_seconds(case.octets_or_none("value")) == case.outcome("seconds")
+
+
+@cases("content-length", "value", "bytes")
+def test_content_length(case: Case) -> None:
+    assert parse_content_length(case.octets_or_none("value")) == case.outcome("bytes")

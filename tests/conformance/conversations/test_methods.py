@@ -226,6 +226,16 @@ class TestFieldsOfTheRequest:
             assert client.head().status == 200
             assert origin.rest() == b""
 
+    @pytest.mark.parametrize("size", [b"f" * 17, b"4000000000000001"])
+    def test_a_chunk_as_large_as_nothing_is_ends_it(self, room: Room, size: bytes) -> None:
+        """Also in the middle: the origin is not left waiting, nor has it all."""
+        client, origin, _ = room.begin("POST", "Transfer-Encoding: chunked", body=b"5\r\n01234\r\n")
+        with client, origin:
+            assert origin.exactly(10) == b"5\r\n01234\r\n"
+            client.send(size + b"\r\n56789")
+            assert client.head().status == 400
+            assert origin.rest() == b""
+
     def test_a_request_after_trailers(self, room: Room) -> None:
         body = b"5\r\n01234\r\n0\r\nX-End: 1\r\n\r\n"
         client, origin, _ = room.begin("POST", "Transfer-Encoding: chunked", body=body + room.request("PUT"))
@@ -258,6 +268,12 @@ class TestAnswers:
             assert client.until(b"some\r\n") == b"4\r\n"
             origin.send(b"4\r\ntext\r\n0\r\n\r\n")
             assert client.until(b"0\r\n\r\n") == b"4\r\ntext\r\n"
+
+    def test_a_length_that_nothing_has_is_not_told(self, room: Room) -> None:
+        answer = b"HTTP/1.1 204 No Content\r\nConnection: close\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n"
+        _, told = room.exchange("OPTIONS", answer)
+        assert told.startswith(b"HTTP/1.1 204 "), told
+        assert b"999" not in told
 
     def test_to_their_end(self, room: Room) -> None:
         client, origin, _ = room.begin("POST")
