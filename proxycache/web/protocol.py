@@ -59,7 +59,8 @@ class StrictChunks(_ChunkedTransferDecoder):
 
 
 class StrictChannel(HTTPChannel):
-    """Refuses what smuggles or starves: folded lines, control characters, Host missing or twice, chunked on HTTP/1.0, slow headers.
+    """Refuses what smuggles or starves: folded lines, control characters, Host missing or twice, chunked on HTTP/1.0,
+    slow headers.
 
     A request with a body, other than GET and HEAD, is handled as soon as its head is here.
     """
