@@ -31,6 +31,7 @@ from proxycache.errors import ConfigurationError
 from proxycache.policy.fields import Fields
 from proxycache.policy.freshness import Ttls
 from proxycache.policy.origins import OriginPolicy
+from proxycache.policy.targets import Authority, named_authorities
 
 DATABASE_NAME = "index.sqlite"
 
@@ -87,8 +88,25 @@ class Server(_Section):
     """Where to listen: Twisted's endpoint strings."""
 
     listen: list[Listener] = Field(default=[DEFAULT_LISTEN], min_length=1)
+    hosts: list[str] = []
     admin: Listener = DEFAULT_ADMIN
     cache_status_key: Switch = False
+
+    @field_validator("hosts")
+    @classmethod
+    def _hosts(cls, value: list[str]) -> list[str]:
+        for name in value:
+            try:
+                usable = bool(re.fullmatch(r"[\x21-\x7e]+", name) and named_authorities(name))
+            except ValueError:
+                usable = False
+            if not usable:
+                raise ValueError(f"expected hosts such as 'files.example' or 'files.example:8080', got {name!r}")
+        return value
+
+    def authorities(self) -> frozenset[Authority]:
+        """What C{hosts} stands for."""
+        return frozenset(authority for name in self.hosts for authority in named_authorities(name))
 
 
 def _default_directory() -> Path:

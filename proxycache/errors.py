@@ -27,6 +27,10 @@ class BadTarget(ProxycacheError):
     """A request target that cannot be mapped onto an origin without leaving its prefix."""
 
 
+class MisdirectedTarget(ProxycacheError):
+    """A request target in absolute form whose host is none of ours: somebody takes us for a proxy."""
+
+
 class NoSuchOrigin(ProxycacheError):
     """No configured origin has a prefix of the request's path."""
 

@@ -112,6 +112,7 @@ class CacheService(Service):
             now=now,
             retry_attempts=fetch.retry_attempts,
             retry_timeout=fetch.retry_timeout,
+            hosts=configuration.server.authorities(),
             show_key=configuration.server.cache_status_key,
         )
 

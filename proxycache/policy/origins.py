@@ -6,7 +6,7 @@ By configuration alone, so that the source URL is known even when the database i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from attrs import field, frozen
@@ -15,9 +15,7 @@ from proxycache.errors import BadTarget, NoSuchOrigin
 
 from .fields import Fields
 from .freshness import Ttls
-
-_TARGET = re.compile(rb"[\x21-\x7e]+\Z")
-_ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+from .targets import URI_BYTES, Authority, origin_form
 
 
 @frozen
@@ -68,21 +66,6 @@ def _refuse_traversal(path: bytes) -> None:
             raise BadTarget("the path holds a NUL")
 
 
-def _origin_form(target: bytes) -> bytes:
-    if not _TARGET.match(target):
-        raise BadTarget("the target holds bytes that are no URI's; percent-encode them")
-    if b"#" in target:
-        raise BadTarget("the target holds a fragment")
-    absolute = _ABSOLUTE.match(target)
-    if absolute:
-        target = target[absolute.end() :] or b"/"
-        if target.startswith(b"?"):
-            target = b"/" + target
-    if not target.startswith(b"/"):
-        raise BadTarget("the target is not a path")
-    return target
-
-
 def object_key(origin: OriginPolicy, source_url: bytes) -> bytes:
     """The cache key of what is at a URL of C{origin}: the origin's name, and that URL less the ignored parameters.
 
@@ -107,13 +90,21 @@ def _key_query(query: bytes, ignored: frozenset[bytes]) -> bytes:
     return b"&".join(kept)
 
 
-def resolve_target(target: bytes, origins: Sequence[OriginPolicy]) -> ObjectTarget:
+def _nobody(_: Authority) -> bool:
+    return False
+
+
+def resolve_target(
+    target: bytes, origins: Sequence[OriginPolicy], ours: Callable[[Authority], bool] = _nobody
+) -> ObjectTarget:
     """Map a request target in origin or absolute form (RFC 9112, section 3.2) onto the longest matching prefix.
 
+    @param ours: whether an authority is one of ours; see L{origin_form}.
     @raise BadTarget: not a path, not a URI's bytes, or one that climbs with C{..}, also encoded.
+    @raise MisdirectedTarget: an absolute form for somebody else.
     @raise NoSuchOrigin: no prefix matches.
     """
-    target = _origin_form(target)
+    target = origin_form(target, ours)
     path = target.partition(b"?")[0]
     _refuse_traversal(path)
     matching = [origin for origin in origins if path.startswith(origin.prefix)]

@@ -9,6 +9,7 @@ from proxycache.errors import (
     InvalidAnswer,
     MalformedAnswer,
     MetadataUnavailable,
+    MisdirectedTarget,
     NoSuchOrigin,
     ObjectChanged,
     OriginBusy,
@@ -38,6 +39,8 @@ def answer_to(error: Exception) -> ErrorAnswer | None:
     match error:
         case BadTarget():
             return ErrorAnswer(400, str(error))
+        case MisdirectedTarget():
+            return ErrorAnswer(421, str(error))
         case NoSuchOrigin():
             return ErrorAnswer(404, str(error))
         case OriginTimeout():

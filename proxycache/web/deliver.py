@@ -74,7 +74,7 @@ class Delivery:
         if method in ("CONNECT", "TRACE"):
             exchange.not_allowed(("GET", "HEAD", "OPTIONS"))
             return
-        target = exchange.target = resolve_target(request.uri, self._serving.origins)
+        target = exchange.target = resolve_target(request.uri, self._serving.origins, exchange.is_for_us)
         if method not in target.origin.methods:
             exchange.not_allowed(target.origin.methods)
             return

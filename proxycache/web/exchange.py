@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 
 from attrs import evolve
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.web.http import datetimeToString
@@ -20,6 +22,7 @@ from proxycache.policy.forwarding import forwarded_fields
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.redirects import with_own_references
 from proxycache.policy.retrying import MAX_ATTEMPTS
+from proxycache.policy.targets import Authority, own_authorities
 from proxycache.stream.passthrough import PassthroughProducer
 from proxycache.stream.servestream import ServeStream
 
@@ -61,6 +64,14 @@ class _Patience:
             timer.cancel()
 
 
+def _reason(status: int) -> bytes:
+    """The phrase of a status; empty where there is none."""
+    try:
+        return HTTPStatus(status).phrase.encode("ascii")
+    except ValueError:
+        return b""
+
+
 class Exchange:
     """A request and its answer.
 
@@ -94,6 +105,16 @@ class Exchange:
     def started(self) -> bool:
         """Whether the head of the answer was written, so that a failure can only be an aborted connection."""
         return bool(self.request.startedWriting)
+
+    def is_for_us(self, authority: Authority) -> bool:
+        """Whether a target's authority is one of ours: where this connection ends, or a configured name."""
+        if authority in self.serving.hosts:
+            return True
+        end = self.request.getHost()
+        if not isinstance(end, (IPv4Address, IPv6Address)):
+            return False
+        scheme = "https" if self.request.isSecure() else "http"
+        return authority in own_authorities(scheme, end.host, end.port)
 
     def upstream(self, target: ObjectTarget, attempts: int = MAX_ATTEMPTS) -> OriginRequest:
         """The GET to the origin on this client's behalf, without range and preconditions."""
@@ -157,7 +178,7 @@ class Exchange:
         if cache_status.fwd_status == status:
             cache_status = evolve(cache_status, fwd_status=None)
         self._cache_status = cache_status
-        request.setResponseCode(status)
+        request.setResponseCode(status, _reason(status))
         headers = request.responseHeaders
         for name in {name.lower() for name, _ in headers.getAllRawHeaders()} - {b"connection"}:
             # Twisted's own; what is sent are the lines below.

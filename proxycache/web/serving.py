@@ -12,6 +12,7 @@ from proxycache.fill.chunkmanager import ChunkManager
 from proxycache.interfaces import IOrigin
 from proxycache.policy.origins import OriginPolicy
 from proxycache.policy.retrying import Failing
+from proxycache.policy.targets import Authority
 
 from .metrics import Metrics
 
@@ -23,6 +24,7 @@ class Serving:
     @ivar now: wall clock, seconds since the epoch.
     @ivar retry_attempts: how often a range that failed is fetched again before it is passed through.
     @ivar retry_timeout: seconds for each of these.
+    @ivar hosts: what we are known as, beside the addresses of connections.
     @ivar show_key: whether Cache-Status tells the cache key.
     """
 
@@ -35,5 +37,6 @@ class Serving:
     now: Callable[[], float]
     retry_attempts: int
     retry_timeout: float
+    hosts: frozenset[Authority] = frozenset()
     show_key: bool = False
     failing: Failing = field(factory=Failing)

@@ -1,11 +1,14 @@
 """Whatever the target says, the origin is never asked for anything outside of its base path."""
 
+import subprocess
+
 import pytest
 
 from tests.integration.replies import Reply, reply_to
 from tests.integration.rig import Rig
-from tests.servers.fetch import fetch
+from tests.servers.fetch import fetch, raw
 from tests.servers.origin import Origin
+from tests.servers.ports import HOST
 from tests.servers.proxycache import Config
 
 CLIMBING = [
@@ -31,8 +34,8 @@ CLIMBING = [
     "/../public/secret",
     "/..",
     "/%2e%2e/%2e%2e/etc/passwd",
-    "http://a/public/../secret",
-    "http://a/../secret",
+    "http://films.example/public/../secret",
+    "http://films.example/../secret",
 ]
 NUL = ["/public/%00", "/public/a%00b", "/public/a%00/../b", "/public/..%00/secret"]
 NO_TARGETS = [
@@ -46,6 +49,9 @@ NO_TARGETS = [
     b"file:///etc/passwd",
     b"http:/public/object",
     b"http:public/object",
+    b"http:///public/object",
+    b"http://user@films.example/public/object",
+    b"http://films.example:port/public/object",
     b"//public/object\x7f",
     b"/public/\xff",
     b"/public/\xc3\xa9",
@@ -57,8 +63,11 @@ NO_TARGETS = [
 
 @pytest.fixture(scope="module")
 def config(origin: Origin) -> Config:
-    """One folder of the origin is public, by another name."""
-    return {"origin": [{"name": "library", "prefix": "/public/", "url": origin.url + "library/"}]}
+    """One folder of the origin is public, by another name; what it lies at has names, too."""
+    return {
+        "server": {"hosts": ["films.example", "Other.Example:8080", "[::2]"]},
+        "origin": [{"name": "library", "prefix": "/public/", "url": origin.url + "library/"}],
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -103,18 +112,63 @@ def test_what_is_no_target(rig: Rig, target: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "target",
+    "authority",
     [
-        b"/public/object",
-        b"http://a/public/object",
-        b"HTTP://A:80/public/object",
-        b"https://elsewhere.example/public/object",
-        b"http://user@a/public/object",
+        "",
+        "http://127.0.0.1:{port}",
+        "http://localhost:{port}",
+        "HTTP://LocalHost:{port}",
+        "http://[::ffff:127.0.0.1]:{port}",
+        "http://films.example",
+        "HTTP://FILMS.example:80",
+        "https://films.example",
+        "https://films.example:443",
+        "http://other.example:8080",
+        "https://other.example:8080",
+        "http://[0::2]",
     ],
 )
-def test_absolute_or_not_it_is_the_same_object(rig: Rig, target: bytes) -> None:
-    reply = ask(rig, target)
+def test_absolute_or_not_it_is_the_same_object(rig: Rig, authority: str) -> None:
+    target = authority.format(port=rig.proxy.port) + "/public/object"
+    reply = ask(rig, target.encode())
     assert (reply.status, reply.body) == (200, b"public"), reply
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS", b"POST"])
+@pytest.mark.parametrize(
+    "authority",
+    [
+        "http://a",
+        "http://elsewhere.example",
+        "https://elsewhere.example",
+        "http://127.0.0.1",
+        "http://127.0.0.2:{port}",
+        "http://localhost",
+        "https://127.0.0.1:{port}",
+        "http://127.0.0.1:{other}",
+        "http://127.0.0.1.evil.example:{port}",
+        "http://films.example:8080",
+        "http://other.example",
+        "http://sub.films.example",
+        "http://films.example.",
+    ],
+)
+def test_what_is_for_somebody_else(rig: Rig, method: bytes, authority: str) -> None:
+    """Whatever the Host field says, which the target's own replaces (RFC 9112, section 3.2.2)."""
+    target = authority.format(port=rig.proxy.port, other=rig.origin.port) + "/public/object"
+    for host in (b"films.example", target.split("/")[2].encode()):
+        head = method + b" " + target.encode() + b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n"
+        raw_reply = raw(HOST, rig.proxy.port, head)
+        assert raw_reply.startswith(b"HTTP/1.1 421 Misdirected Request\r\n"), raw_reply
+    assert rig.origin.log == []
+
+
+def test_curl_by_a_proxy_that_is_none(rig: Rig) -> None:
+    command = ["curl", "-sS", "-w", " %{http_code}", "--proxy", rig.proxy.url, "http://elsewhere.example/public/object"]
+    said = subprocess.run(command, capture_output=True, timeout=30, text=True).stdout
+    assert said == "not a proxy for others, nor known as elsewhere.example:80\n 421"
+    ours = subprocess.run([*command[:-1], rig.proxy.url + "public/object"], capture_output=True, timeout=30, text=True)
+    assert ours.stdout == "public 200", ours
 
 
 @pytest.mark.parametrize(
@@ -125,8 +179,8 @@ def test_absolute_or_not_it_is_the_same_object(rig: Rig, target: bytes) -> None:
         b"/publi",
         b"/publica/object",
         b"/PUBLIC/object",
-        b"http://a",
-        b"http://a?x",
+        b"http://films.example",
+        b"http://films.example?x",
         b"//public/object",
     ],
 )

@@ -32,6 +32,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a name with spaces": (ORIGIN.replace("films", "the films"), "origin.0.name", "the films"),
     "a url of files": (ORIGIN.replace("http:", "file:"), "origin.0.url", "http"),
     "a url without a host": (ORIGIN.replace("127.0.0.1:9", ""), "origin.0.url", "http"),
+    "a host that is a URL": ("[server]\nhosts = ['http://a/']\n" + ORIGIN, "server.hosts", "files.example"),
     "a url with a query": (ORIGIN.replace(":9/", ":9/?a"), "origin.0.url", "http"),
     "a url with a user": (ORIGIN.replace("127", "a:b@127"), "origin.0.url", "user"),
     "a url with a bad port": (ORIGIN.replace(":9/", ":99999/"), "origin.0.url", "http"),

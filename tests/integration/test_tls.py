@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +88,17 @@ def test_clients_by_tls(rig: Rig, certificates: Certificates, tmp_path: Path) ->
         ran = subprocess.run([*command, f"https://{HOST}:{TLS_PORT}/{film.path}"], capture_output=True, timeout=30)
         assert (ran.returncode, ran.stdout) == (0, b"200"), ran.stderr
         assert target.read_bytes() == b"".join(bytes(piece) for piece in film.body.pieces(0, film.length))
+
+
+def test_its_own_address_in_a_target(rig: Rig, certificates: Certificates) -> None:
+    """As that of https, and of no other scheme."""
+    film = rig.put(b"film")
+    context = ssl.create_default_context(cafile=str(certificates.authority))
+    for scheme, status in (("https", 200), ("http", 421)):
+        asking = http.client.HTTPSConnection(HOST, TLS_PORT, context=context, timeout=30)
+        asking.request("GET", f"{scheme}://{HOST}:{TLS_PORT}/{film.path}")
+        assert asking.getresponse().status == status
+        asking.close()
 
 
 def test_an_origin_that_nobody_vouches_for(tmp_path: Path, origin: Origin) -> None:

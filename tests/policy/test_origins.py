@@ -4,13 +4,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxycache.errors import BadTarget, NoSuchOrigin
+from proxycache.errors import BadTarget, MisdirectedTarget, NoSuchOrigin
 from proxycache.policy.origins import OriginPolicy, resolve_target, same_host
+from proxycache.policy.targets import Authority
 
 FILMS = OriginPolicy("films", b"/films/", b"https://files.example/library/", ignore_query=frozenset({b"token", b"a b"}))
 SERIES = OriginPolicy("series", b"/films/series/", b"https://series.example/")
 ROOT = OriginPolicy("root", b"/", b"http://root.example:8080/base/")
 ORIGINS = (ROOT, FILMS, SERIES)
+
+
+def ours(authority: Authority) -> bool:
+    return authority.host == "proxy.example"
 
 
 @pytest.mark.parametrize(
@@ -43,7 +48,7 @@ ORIGINS = (ROOT, FILMS, SERIES)
     ],
 )
 def test_targets(target: bytes, origin: OriginPolicy, source_url: bytes) -> None:
-    found = resolve_target(target, ORIGINS)
+    found = resolve_target(target, ORIGINS, ours)
     assert (found.origin, found.source_url) == (origin, source_url)
 
 
@@ -110,7 +115,7 @@ def test_keys(target: bytes, key: bytes) -> None:
 )
 def test_climbing_is_refused_however_it_is_written(around: bytes, dots: bytes) -> None:
     with pytest.raises(BadTarget):
-        resolve_target(around % dots, ORIGINS)
+        resolve_target(around % dots, ORIGINS, ours)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +127,16 @@ def test_climbing_is_refused_however_it_is_written(around: bytes, dots: bytes) -
         b"?x",
         b"proxy.example:443",
         b"ftp://proxy.example/films/a",
+        b"http:///films/a",
+        b"http://",
+        b"http://:80/films/a",
+        b"http://user@proxy.example/films/a",
+        b"http://proxy.example@/films/a",
+        b"http://other.example\\@proxy.example/films/a",
+        b"http://proxy.example:port/films/a",
+        b"http://proxy.example:99999/films/a",
+        b"http://[/films/a",
+        b"http://[proxy.example]/films/a",
         b"/films/a b",
         b"/films/a\r\nX: y",
         b"/films/a\n",
@@ -135,7 +150,15 @@ def test_climbing_is_refused_however_it_is_written(around: bytes, dots: bytes) -
 )
 def test_what_is_no_target(target: bytes) -> None:
     with pytest.raises(BadTarget):
-        resolve_target(target, ORIGINS)
+        resolve_target(target, ORIGINS, ours)
+
+
+@pytest.mark.parametrize("target", [b"http://other.example/films/a", b"http://other.example", b"https://127.0.0.1/"])
+def test_what_is_for_somebody_else(target: bytes) -> None:
+    with pytest.raises(MisdirectedTarget):
+        resolve_target(target, ORIGINS, ours)
+    with pytest.raises(MisdirectedTarget):
+        resolve_target(b"http://proxy.example/films/a", ORIGINS)
 
 
 def test_without_a_prefix_there_is_no_origin() -> None:
@@ -158,6 +181,7 @@ path_like = st.lists(
             b"//",
             b"a",
             b"http://h",
+            b"http://proxy.example",
             b"&",
             b"=",
         ]
@@ -171,8 +195,8 @@ path_like = st.lists(
 @example(b"http://[")
 def test_arbitrary_bytes_reach_no_other_url(target: bytes) -> None:
     try:
-        found = resolve_target(target, ORIGINS)
-    except (BadTarget, NoSuchOrigin):
+        found = resolve_target(target, ORIGINS, ours)
+    except (BadTarget, MisdirectedTarget, NoSuchOrigin):
         return
     assert found.source_url.startswith(found.origin.url)
     assert found.key.startswith(b"%s:%s" % (found.origin.name.encode(), found.origin.url))
