@@ -201,6 +201,7 @@ class Origin(_Section):
     ignore_query: list[str] = []
     methods: list[str] = ["GET", "HEAD", "OPTIONS"]
     redirect_hosts: list[str] = []
+    normalize: Switch = False
     trust_length: Switch = False
     always_partial: Switch = False
     underscores: Switch = False
@@ -253,6 +254,7 @@ class Origin(_Section):
             ignore_query=frozenset(name.encode("utf-8") for name in self.ignore_query),
             methods=tuple(self.methods),
             redirect_hosts=frozenset(self.redirect_hosts),
+            normalize=self.normalize,
             trust_length=self.trust_length,
             always_partial=self.always_partial,
             underscores=self.underscores,

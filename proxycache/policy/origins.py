@@ -15,7 +15,7 @@ from proxycache.errors import BadTarget, NoSuchOrigin
 
 from .fields import Fields
 from .freshness import Ttls
-from .targets import URI_BYTES, Authority, origin_form
+from .targets import URI_BYTES, Authority, normalized, origin_form
 
 
 @frozen
@@ -27,6 +27,7 @@ class OriginPolicy:
     @ivar ttls: freshness where the origin says nothing.
     @ivar stale_if_error: seconds for which a stale response may stand in for an origin that fails; None: as that says.
     @ivar ignore_query: names of query parameters that are left out of the key.
+    @ivar normalize: whether spellings of one URL are one object; see L{normalized}.
     @ivar underscores: whether request fields go along whose names hold more than letters, digits and hyphens.
     @ivar headers: fields added to every request to this origin's own host.
     """
@@ -39,6 +40,7 @@ class OriginPolicy:
     ignore_query: frozenset[bytes] = frozenset()
     methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
     redirect_hosts: frozenset[str] = frozenset()
+    normalize: bool = False
     trust_length: bool = False
     always_partial: bool = False
     underscores: bool = False
@@ -69,6 +71,8 @@ def _refuse_traversal(path: bytes) -> None:
 def object_key(origin: OriginPolicy, source_url: bytes) -> bytes:
     """The cache key of what is at a URL of C{origin}: the origin's name, and that URL less the ignored parameters.
 
+    Where the origin's configuration says so, spellings of one URL (RFC 3986, section 6.2.2) have one key.
+
     The name tells origins apart that have one URL and send different credentials; the URL, that what was stored before
     the origin was given another one is not used.
     """
@@ -77,7 +81,8 @@ def object_key(origin: OriginPolicy, source_url: bytes) -> bytes:
         kept = _key_query(query, origin.ignore_query)
         mark = b"?" if kept or not query else b""
         query = kept
-    return b"%s:%s%s%s" % (origin.name.encode(), path, mark, query)
+    url = path + mark + query
+    return b"%s:%s" % (origin.name.encode(), normalized(url) if origin.normalize else url)
 
 
 def _key_query(query: bytes, ignored: frozenset[bytes]) -> bytes:

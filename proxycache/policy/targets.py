@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
 from attrs import frozen
 
@@ -16,6 +16,12 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 URI_BYTES = re.compile(rb"[\x21-\x7e]+\Z")
 
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+
+
+_STRAY = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+_SPELLED = re.compile(rb"%[0-9A-Fa-f]{2}|[^A-Za-z0-9._~!$&'()*+,;=:@/?%-]")
+"""Octets that are percent-encoded, and those that should be: neither path nor query may hold them as they are."""
 
 
 @frozen
@@ -65,6 +71,18 @@ def named_authorities(name: str) -> frozenset[Authority]:
 def own_authorities(scheme: str, address: str, port: int) -> frozenset[Authority]:
     """Those of a connection to C{address} and C{port} of ours: that address, and C{localhost}."""
     return frozenset(Authority(scheme, _compared(host), port) for host in (address, "localhost"))
+
+
+def normalized(url: bytes) -> bytes:
+    """A URL in the one spelling that all equivalent ones have (RFC 3986, sections 6.2.2.1 and 6.2.2.2).
+
+    Digits of what is percent-encoded are capitals, unreserved characters are not encoded, and characters that a URI
+    may not hold, such as brackets, are. What is reserved means one thing encoded and another one not, so it stays; dot
+    segments stay, too. A URL with a C{%} that encodes nothing is no URI, and equivalent to none but itself.
+    """
+    if _STRAY.search(url):
+        return url
+    return _SPELLED.sub(lambda match: quote_from_bytes(unquote_to_bytes(match[0]), safe="").encode("ascii"), url)
 
 
 def origin_form(target: bytes, ours: Callable[[Authority], bool]) -> bytes:

@@ -51,6 +51,7 @@ def config(origin: Origin, other: Origin) -> Config:
             {"name": "root", "prefix": "/root/", "url": origin.url},
             {"name": "library", "prefix": "/library/", "url": origin.url + "base/path%2F"},
             {"name": "films", "prefix": "/library/films/", "url": other.url[:-1]},
+            {"name": "normal", "prefix": "/normal/", "url": origin.url, "normalize": True},
             {
                 "name": "signed",
                 "prefix": "/signed/",
@@ -71,12 +72,29 @@ def test_a_target_arrives_as_it_was_sent(rig: Rig, target: str) -> None:
 
 
 def test_spellings_are_different_objects(rig: Rig) -> None:
-    spellings = ["b%2fc", "b%2Fc", "b/c", "b//c", "b/c/", "b/c?", "b/c?x", "b/c?x=", "B/c", "b/%63"]
+    spellings = ["b[c]", "b%5Bc%5D", "b%2fc", "b%2Fc", "b/c", "b//c", "b/c/", "b/c?", "b/c?x", "b/c?x=", "B/c", "b/%63"]
     for number, spelling in enumerate(spellings):
         rig.origin.put("/" + spelling, Pattern(1000, seed=number))
     for _ in range(2):
         for number, spelling in enumerate(spellings):
             exact(fetch(f"{rig.proxy.url}root/{spelling}"), Pattern(1000, seed=number))
+
+
+def test_spellings_are_one_object_where_the_origin_says_so(rig: Rig) -> None:
+    """And each client's own goes to the origin."""
+    spellings = ["n[c]/%c3%a9/%61?[d]", "n%5Bc%5D/%C3%A9/a?%5Bd%5D", "n%5bc%5d/%C3%a9/a?[d%5d"]
+    content = Pattern(8 * MIB, seed=1)
+    for spelling in spellings:
+        rig.origin.put("/" + spelling, content)
+    for number, spelling in enumerate(spellings):
+        start = number * 3 * 1_000_000
+        exact_part(get_range(f"{rig.proxy.url}normal/{spelling}", f"{start}-{start + 99}"), content, start, start + 100)
+    # Each of them may be followed by what completes its piece.
+    asked = list(dict.fromkeys(served.target for served in rig.origin.log))
+    assert asked == [b"/" + spelling.encode() for spelling in spellings]
+    for spelling in spellings:
+        answer = get_range(f"{rig.proxy.url}normal/{spelling}", "0-99")
+        assert answer.cache_status == "proxycache; hit"
 
 
 def test_the_longest_prefix_decides(rig: Rig, other: Origin) -> None:

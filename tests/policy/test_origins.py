@@ -1,6 +1,7 @@
 """Request targets onto origins, byte for byte and never out of the prefix."""
 
 import pytest
+from attrs import evolve
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -92,6 +93,21 @@ def test_targets(target: bytes, origin: OriginPolicy, source_url: bytes) -> None
 )
 def test_keys(target: bytes, key: bytes) -> None:
     assert resolve_target(target, ORIGINS).key == key
+
+
+def test_spellings_have_keys_of_their_own_unless_they_are_to_be_normalized() -> None:
+    spellings = [b"/[x]?[y]", b"/%5Bx%5D?[y]", b"/%5bx]?%5By%5d"]
+    assert len({resolve_target(spelling, ORIGINS).key for spelling in spellings}) == 3
+    origins = (evolve(ROOT, normalize=True),)
+    found = [resolve_target(spelling, origins) for spelling in spellings]
+    assert {target.key for target in found} == {b"root:http://root.example:8080/base/%5Bx%5D?%5By%5D"}
+    assert [target.source_url for target in found] == [b"http://root.example:8080/base" + each for each in spellings]
+
+
+def test_what_is_ignored_and_what_is_normalized() -> None:
+    origins = (evolve(FILMS, normalize=True),)
+    for target in (b"/films/%61?%74oken=1", b"/films/a?token=2&token", b"/films/a"):
+        assert resolve_target(target, origins).key == b"films:https://files.example/library/a"
 
 
 @pytest.mark.parametrize("dots", [b"..", b"%2e%2e", b"%2E%2E", b".%2e", b"%2E."])
