@@ -156,7 +156,7 @@ _DAYS = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _LONG_DAYS = rb"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
 _TIME = rb"(?P<h>\d\d):(?P<m>\d\d):(?P<s>\d\d)"
 _DATE_FORMS = tuple(
-    re.compile(form + rb"\Z")
+    re.compile(form + rb"\Z", re.IGNORECASE)
     for form in (
         _DAYS + rb", (?P<day>\d\d) (?P<month>[A-Z][a-z][a-z]) (?P<year>\d{4}) " + _TIME + rb" GMT",
         _LONG_DAYS + rb", (?P<day>\d\d)-(?P<month>[A-Z][a-z][a-z])-(?P<year>\d\d) " + _TIME + rb" GMT",
@@ -168,6 +168,8 @@ _DATE_FORMS = tuple(
 def parse_date(value: bytes | None, now: float) -> int | None:
     """An HTTP-date (RFC 9110, section 5.6.7) as seconds since the epoch, or None where it is none.
 
+    Senders have to heed case; recipients are asked to be robust, and it does not.
+
     @param now: seconds since the epoch; a moment more than 50 years ahead, in a year of two digits, is past.
     """
     if value is None:
@@ -176,7 +178,7 @@ def parse_date(value: bytes | None, now: float) -> int | None:
         match = form.match(value.strip(b" \t"))
         if match is None:
             continue
-        if match["month"] not in _MONTHS:
+        if match["month"].capitalize() not in _MONTHS:
             return None
         try:
             return int(_moment(match, now).timestamp())
@@ -195,7 +197,7 @@ def _moment(match: re.Match[bytes], now: float) -> datetime.datetime:
     second = int(match["s"])
     moment = datetime.datetime(
         year,
-        _MONTHS.index(match["month"]) + 1,
+        _MONTHS.index(match["month"].capitalize()) + 1,
         int(match["day"]),
         int(match["h"]),
         int(match["m"]),

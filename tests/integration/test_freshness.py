@@ -49,6 +49,7 @@ class TestFresh:
             ("MAX-AGE=60", ()),
             ('max-age="60"', ()),
             (None, (("Expires", "Fri, 01 Jan 2100 00:00:00 GMT"),)),
+            (None, (("Expires", "FRI, 01 jAN 2100 00:00:00 gMT"),)),
             ("max-age=60", (("Expires", "Fri, 01 Jan 1999 00:00:00 GMT"),)),
             ("max-age=60", (("Age", "30"),)),
             ("no-cache", (("CDN-Cache-Control", "max-age=60"),)),
