@@ -15,7 +15,7 @@ from proxycache.errors import BadTarget, NoSuchOrigin
 
 from .fields import Fields
 from .freshness import Ttls
-from .targets import URI_BYTES, Authority, normalized, origin_form
+from .targets import Authority, normalized, origin_form
 
 
 @frozen

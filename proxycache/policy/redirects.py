@@ -14,6 +14,7 @@ from proxycache.errors import BadTarget, NoSuchOrigin
 
 from .fields import Fields
 from .origins import ObjectTarget, OriginPolicy, resolve_target, same_host
+from .targets import URI_BYTES
 
 MAX_REDIRECTS = 5
 
@@ -22,7 +23,6 @@ REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 REFERENCES = frozenset({b"location", b"content-location"})
 """Fields whose value is one URI reference (RFC 9110, sections 8.7 and 10.2.2)."""
 
-_URI = re.compile(rb"[\x21-\x7e]+\Z")
 _UNENCODED = re.compile(rb"[ \x80-\xff]")
 
 _PARTS = re.compile(rb"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(\?[^#]*)?(#.*)?")
@@ -77,7 +77,7 @@ def _percent_encoded(found: re.Match[bytes]) -> bytes:
 def _encoded(reference: bytes) -> bytes | None:
     """With what clients encode by themselves, spaces and bytes beyond ASCII; None where it is no reference even so."""
     encoded = _UNENCODED.sub(_percent_encoded, reference)
-    return encoded if _URI.match(encoded) else None
+    return encoded if URI_BYTES.match(encoded) else None
 
 
 def with_absolute_references(fields: Fields, url: bytes) -> Fields:
