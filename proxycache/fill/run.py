@@ -156,7 +156,9 @@ class Run:
             self._finish(error or BodyBroken(f"the body ended at {self.position} of {self._owner.length}"))
         elif error is None or isinstance(error, UnframedEnd):
             self._owner.body_over(self.position, certain=error is None)
-            self._finish(None)
+            if not self._over:
+                # Else its last reader, who was told of the end, has left, and it with him.
+                self._finish(None)
         else:
             self._finish(error)
 

@@ -61,7 +61,12 @@ class TestLines:
             [(b"X-Text", bytes(range(0x80, 0x100)))],
             [(b"X-Inner", b"a  b\tc"), (b"X-Empty", b""), (b"X-Colon", b"a: b"), (b"!#$%&'*+-.^_`|~9z", b"token")],
             [(b"X-Quoted", b'"a, \\"b\\", c"'), (b"X-Listed", b"a,, b ,c")],
-            [(b"Content-Language", b"de"), (b"Content-Location", b"/x"), (b"Content-MD5", b"abc"), (b"Expires", b"0")],
+            [
+                (b"Content-Language", b"de"),
+                (b"Content-Location", b"http://elsewhere.example/x"),
+                (b"Content-MD5", b"abc"),
+                (b"Expires", b"0"),
+            ],
             [(b"X-%d" % number, b"v" * number) for number in range(200)],
             [(b"X-Long", b"v" * 10_000)],
         ],
