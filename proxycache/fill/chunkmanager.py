@@ -22,7 +22,7 @@ from proxycache.interfaces import (
     StoredFile,
 )
 from proxycache.log import make_logger
-from proxycache.policy.answers import BodyExtent, body_extent, told_length
+from proxycache.policy.answers import BodyExtent, body_extent, contradicts, outdates, told_length
 from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.collapsing import may_share
 from proxycache.policy.entry import Representation, StoredRepresentation
@@ -44,9 +44,6 @@ MAX_IDLE = 512
 
 MAX_VARIANTS = 16
 """Variants of one key in memory; the least recently used goes first."""
-
-REPLACING_STATUSES = frozenset({200, 206, 404, 410})
-"""Answers that may not be stored, and all the same say that what is stored is out of date."""
 
 CONDITIONAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})
 """Fields of our own in a request to the origin."""
@@ -221,7 +218,14 @@ class ChunkManager:
             return Relayed(response, response.status, "status", failed)
         why_not = refusal(response.status, sent.fields, response.fields, target.origin.ttls, response.response_time)
         if why_not is not None:
-            if stale is not None and response.status in REPLACING_STATUSES:
+            if stale is not None and outdates(
+                stale.representation,
+                sent.fields,
+                response.status,
+                response.fields,
+                response.body_length,
+                response.response_time,
+            ):
                 self.unusable(stale)
             return Relayed(response, response.status, why_not, failed, unstorable=not failed)
         if response.status in (200, 206):
@@ -239,26 +243,26 @@ class ChunkManager:
 
         @raise ObjectChanged: it tells of another version, or of one that may not be kept: ask anew.
         """
-        theirs = strong_validator(response.fields, response.response_time)
-        mine = stale.representation.validator
-        if theirs is not None and mine is not None and not theirs.is_date and not mine.is_date and theirs != mine:
+        known, now = stale.representation, response.response_time
+        if contradicts(known, response.fields, now):
             self.unusable(stale)
             raise ObjectChanged("a 304 that tells of another version")
-        fields = renewed_fields(stale.representation.fields, dated(response.fields, response.response_time))
-        sent, ttls = probe.sent, probe.question.target.origin.ttls
-        if refusal(stale.representation.status, sent.fields, fields, ttls, response.response_time) is not None:
-            self.unusable(stale)
-            raise ObjectChanged("what was stored may not be kept any longer")
-        stale.renew(
-            evolve(
-                stale.representation,
-                fields=fields,
-                vary=variant_of(fields, sent.fields.without(CONDITIONAL)),
-                request_time=response.request_time,
-                response_time=response.response_time,
-            )
+        fields = renewed_fields(known.fields, dated(response.fields, now))
+        renewed = evolve(
+            known,
+            fields=fields,
+            vary=variant_of(fields, probe.sent.fields.without(CONDITIONAL)),
+            request_time=response.request_time,
+            response_time=now,
         )
-        return Obtained(stale, 304)
+        if refusal(known.status, probe.sent.fields, fields, probe.question.target.origin.ttls, now) is None:
+            stale.renew(renewed)
+            return Obtained(stale, 304)
+        if probe.question.personal:
+            # For this client alone: what is stored for others stays as it is.
+            return Obtained(stale, 304, personal=renewed)
+        self.unusable(stale)
+        raise ObjectChanged("what was stored may not be kept any longer")
 
     def _generation_of(self, response: IOriginResponse, extent: BodyExtent, probe: Probe) -> Generation:
         """The generation of the version that a response tells of: one we have, renewed, or a new one."""

@@ -19,6 +19,7 @@ from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Prior
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.collapsing import HitForMiss, may_share, worth_waiting
+from proxycache.policy.entry import Representation
 from proxycache.policy.fields import Fields
 from proxycache.policy.freshness import ever_reusable
 from proxycache.policy.origins import ObjectTarget
@@ -32,11 +33,27 @@ from .surroundings import Surroundings
 
 @frozen
 class Obtained:
-    """A generation answers. C{collapsed}: another client's request brought it. C{status}: what the origin said."""
+    """A generation answers.
+
+    @ivar status: what the origin said.
+    @ivar personal: the record with the fields that came for this client alone; None where they were recorded.
+    @ivar collapsed: another client's request brought it.
+    """
 
     generation: Generation
     status: int
+    personal: Representation | None = None
     collapsed: bool = False
+
+    @property
+    def representation(self) -> Representation:
+        """The record that the answer is made from."""
+        return self.generation.representation if self.personal is None else self.personal
+
+    @property
+    def stored(self) -> bool:
+        """Whether what came was recorded."""
+        return self.personal is None and (self.generation.stored or self.status == 304)
 
 
 @frozen
@@ -265,7 +282,7 @@ class Probes:
             waiting.answer.callback(evolve(result, response=None))
             return
         target, fields = waiting.question.target, waiting.question.request.fields
-        got, ttls = result.generation.representation, target.origin.ttls
+        got, ttls = result.representation, target.origin.ttls
         if may_share(got, fields, ttls, self._now()):
             waiting.answer.callback(evolve(result, collapsed=True))
             return

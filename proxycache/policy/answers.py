@@ -11,7 +11,8 @@ from proxycache.errors import InvalidAnswer, MalformedField, ObjectChanged
 
 from .byterange import ContentRange, RangeSpec, Unsatisfied, parse_content_range
 from .entry import Representation
-from .fields import Fields
+from .fields import Fields, parse_date
+from .storing import is_personal
 from .validators import parse_etag, strong_validator
 
 MAX_LENGTH = 2**62
@@ -118,3 +119,63 @@ def check_version(known: Representation, status: int, fields: Fields, extent: Bo
     untold = extent.length is None and known.validator is not None
     if known.length is not None and extent.length != known.length and not untold:
         raise ObjectChanged(f"{extent.length} bytes instead of {known.length}")
+
+
+def contradicts(known: Representation, fields: Fields, now: float) -> bool:
+    """Whether a 304 tells of another version than the one we asked about (RFC 9111, section 4.3.4).
+
+    Its entity tag is another one, or, where not both have one, its Last-Modified is.
+    """
+    mine, theirs = (parse_etag(each.first(b"etag")) for each in (known.fields, fields))
+    if mine is not None and theirs is not None:
+        return not mine.weakly_equals(theirs) if mine.weak or theirs.weak else mine != theirs
+    modified = [each.first(b"last-modified") for each in (known.fields, fields)]
+    return None not in modified and not _same_date(modified[0], modified[1], now)
+
+
+def _same_date(one: bytes | None, other: bytes | None, now: float) -> bool:
+    if one is None or other is None:
+        return one is other
+    dates = parse_date(one, now), parse_date(other, now)
+    return one.strip() == other.strip() if None in dates else dates[0] == dates[1]
+
+
+def confirms(known: Representation, fields: Fields, length: int | None, now: float) -> bool:
+    """Whether an answer without the body tells of the very version we know (RFC 9111, section 4.3.5).
+
+    Every validator that came is ours, and at least one came; so is the length, where it is told.
+
+    @param length: complete length in bytes, None where it is not told.
+    """
+    tag, modified = fields.first(b"etag"), fields.first(b"last-modified")
+    mine = known.fields.first(b"etag")
+    return (
+        (tag is not None or modified is not None)
+        and (tag is None or (mine is not None and tag.strip() == mine.strip()))
+        and (modified is None or _same_date(known.fields.first(b"last-modified"), modified, now))
+        and (length is None or known.length is None or length == known.length)
+    )
+
+
+def outdates(
+    known: Representation, request: Fields, status: int, fields: Fields, body_length: int | None, now: float
+) -> bool:
+    """Whether an answer that may not be stored says that what is stored is out of date.
+
+    What one person is told is no news for others, unless it is another version.
+
+    @param body_length: the declared length of the body, None where the framing does not say.
+    """
+    if status in (200, 206):
+        length = body_length if status == 200 else _length_of_part(fields)
+        return not (is_personal(request) and confirms(known, fields, length, now))
+    return status in (404, 410) and request.first(b"authorization") is None
+
+
+def _length_of_part(fields: Fields) -> int | None:
+    """The complete length that the Content-Range of a 206 tells, or None."""
+    try:
+        part = parse_content_range(fields.first(b"content-range") or b"")
+    except MalformedField:
+        return None
+    return part.length if isinstance(part, ContentRange) else None

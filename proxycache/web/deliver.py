@@ -24,6 +24,7 @@ from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
 from proxycache.policy.byterange import RangeSpec, parse_content_range, select, wanted
 from proxycache.policy.cachestatus import CacheStatus
+from proxycache.policy.entry import Representation
 from proxycache.policy.fields import parse_directives
 from proxycache.policy.forwarding import CONDITIONAL, max_forwards
 from proxycache.policy.freshness import Reuse, may_serve_on_error, remaining, reuse
@@ -206,9 +207,8 @@ class Delivery:
         if not self._can_serve(generation, self._first_range()):
             await self._relay.bypass(target, "no-validator")
             return
-        kept = generation.stored or got.status == 304
-        status = evolve(status, stored=kept, collapsed=got.collapsed, fwd_status=got.status)
-        await self._serve(target, generation, status)
+        status = evolve(status, stored=got.stored, collapsed=got.collapsed, fwd_status=got.status)
+        await self._serve(target, generation, status, got.representation)
 
     async def _obtain(
         self, target: ObjectTarget, request: OriginRequest, asked: RangeSpec | None, stale: Generation | None
@@ -304,9 +304,16 @@ class Delivery:
 
     # Answering from the cache
 
-    async def _serve(self, target: ObjectTarget, generation: Generation, status: CacheStatus) -> None:
+    async def _serve(
+        self,
+        target: ObjectTarget,
+        generation: Generation,
+        status: CacheStatus,
+        representation: Representation | None = None,
+    ) -> None:
+        """@param representation: the record to answer from, where it is not that of the generation."""
         exchange, now = self._exchange, self._serving.now()
-        representation = generation.representation
+        representation = representation or generation.representation
         head = answer(
             representation,
             exchange.fields,

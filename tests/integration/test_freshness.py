@@ -12,6 +12,7 @@ from tests.servers.proxycache import Config
 
 HIT = "proxycache; hit"
 LONG_AGO = formatdate(1_000_000_000, usegmt=True)
+LONGER_AGO = formatdate(900_000_000, usegmt=True)
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +155,14 @@ class TestStale:
         film.get_whole()
         film.assert_sent_once()
         assert film.requests[1].field("If-Modified-Since") == LONG_AGO
+
+    def test_a_304_with_another_date_is_of_another_version(self, rig: Rig) -> None:
+        """An older file was put back: to an origin that only asks whether it was changed since, it is the same."""
+        film = put_stale(rig, 300 * KIB, etag=None, last_modified=LONG_AGO)
+        old = Pattern(300 * KIB, seed=66)
+        put_anew(film, old, etag=None, last_modified=LONGER_AGO)
+        exact(film.get(), old)
+        assert [served.status for served in film.requests] == [200, 304, 200]
 
     def test_a_304_makes_it_fresh(self, rig: Rig) -> None:
         film = put_stale(rig, 3 * MIB)

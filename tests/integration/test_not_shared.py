@@ -4,8 +4,9 @@ from functools import partial
 
 import pytest
 
-from tests.integration.rig import KIB, MIB, Rig, Thing, at_once, at_once_held
-from tests.servers.fetch import Answer
+from tests.integration.rig import KIB, MIB, Headers, Rig, Thing, at_once, at_once_held, exact
+from tests.servers.fetch import Answer, same
+from tests.servers.origin import Fault, Pattern
 from tests.servers.proxycache import Proxycache
 
 NOT_KEPT = [
@@ -94,6 +95,59 @@ class TestAuthorization:
         for served in film.requests:
             assert served.field("Authorization") in ("Bearer a", "Bearer b")
         assert film.requests[-1].field("Authorization") == "Bearer b"
+
+
+FOR_ONE: list[Headers] = [
+    (("Authorization", "Bearer a"), ("Cache-Control", "no-cache")),
+    (("Cache-Control", "no-cache, no-store"),),
+]
+
+
+@pytest.mark.parametrize("headers", FOR_ONE)
+class TestWhatIsStoredForOthersStays:
+    @pytest.mark.parametrize("asked", [None, "0-99"])
+    @pytest.mark.parametrize("conditions", ["heeded", "not heeded"])
+    def test_where_one_gets_the_same_version(
+        self, rig: Rig, headers: Headers, conditions: str, asked: str | None
+    ) -> None:
+        """As a 304, or as a whole answer."""
+        if conditions == "heeded":
+            film = rig.put(300 * KIB)
+        else:
+            film = rig.put(300 * KIB, etag=None, headers=(("ETag", '"v1"'),))
+        film.get_whole()
+        answer = film.get(asked, *headers)
+        same(film.body, 0, answer.body)
+        assert "stored" not in answer.cache_status
+        assert film.requests[-1].status == (304 if conditions == "heeded" else 206 if asked else 200)
+        asked_before = len(film.requests)
+        assert film.get_whole().cache_status == "proxycache; hit"
+        assert len(film.requests) == asked_before
+
+    def test_but_not_where_one_gets_another_version(self, rig: Rig, headers: Headers) -> None:
+        film = rig.put(300 * KIB)
+        film.get_whole()
+        new = Pattern(300 * KIB, seed=77)
+        film.origin.put(film.path, new, etag='"v2"')
+        exact(film.get(None, *headers), new)
+        answer = film.get()
+        exact(answer, new)
+        assert answer.cache_status == "proxycache; fwd=uri-miss; stored"
+
+    def test_the_fields_of_a_304_are_for_him_alone(self, rig: Rig, headers: Headers) -> None:
+        film = rig.put(300 * KIB, headers=(("X-For", "all"),))
+        film.get_whole()
+        film.origin.put(film.path, film.body, headers=(("X-For", "one"),))
+        assert film.get_whole(*headers).field("X-For") == "one"
+        assert film.get_whole().field("X-For") == "all"
+
+
+def test_what_is_not_there_for_one_is_there_for_others(rig: Rig) -> None:
+    film = rig.put(300 * KIB)
+    film.get_whole()
+    film.fault(Fault(status=404))
+    assert film.get(None, *FOR_ONE[0]).status == 404
+    assert film.get_whole().cache_status == "proxycache; hit"
 
 
 class TestVary:

@@ -5,7 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxycache.errors import InvalidAnswer, ObjectChanged
-from proxycache.policy.answers import MAX_LENGTH, BodyExtent, body_extent, check_version, end_told
+from proxycache.policy.answers import (
+    MAX_LENGTH,
+    BodyExtent,
+    body_extent,
+    check_version,
+    confirms,
+    contradicts,
+    end_told,
+    outdates,
+)
 from proxycache.policy.byterange import ByteRange, RangeSpec, format_content_range, parse_range, resolve
 from proxycache.policy.fields import Fields
 from proxycache.policy.validators import strong_validator
@@ -87,3 +96,21 @@ def test_a_416_may_tell_where_the_object_ends(case: Case) -> None:
         return
     with pytest.raises(ObjectChanged):
         end_told(case.fields("response"), 100)
+
+
+@cases("contradictions", "known", "response", "contradicts")
+def test_a_304_that_tells_of_another_version(case: Case) -> None:
+    assert contradicts(stored(*case.fields("known")), case.fields("response"), NOW) is case["contradicts"]
+
+
+@cases("confirming", "known", "response", "length", "confirms")
+def test_an_answer_without_the_body_that_tells_of_the_known_version(case: Case) -> None:
+    known = stored(*case.fields("known"))
+    assert confirms(known, case.fields("response"), case.get("length"), NOW) is case["confirms"]
+
+
+@cases("outdating", "known", "request", "status", "response", "body", "outdates")
+def test_what_makes_the_known_version_out_of_date(case: Case) -> None:
+    known = stored(*case.fields("known"))
+    outdated = outdates(known, case.fields("request"), case["status"], case.fields("response"), case.get("body"), NOW)
+    assert outdated is case["outdates"]
