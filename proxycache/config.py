@@ -183,6 +183,8 @@ class Fetch(_Section):
     linger: Lifetime = 10.0
     connections: Count = 64
     connections_per_origin: Count = 16
+    connections_per_client: Count = 3
+    upload_rate: Annotated[Size, Field(ge=0)] = ByteSize(1024)
 
 
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

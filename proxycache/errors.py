@@ -137,6 +137,10 @@ class UnframedEnd(BodyBroken):
     """The body ended with the connection, which alone delimited it: nothing tells whether it is complete."""
 
 
+class UploadBroken(OriginError):
+    """The body of a request did not come to its end: its client left, or sent it too slowly."""
+
+
 class OriginBusy(OriginError):
     """No connection to the origin became free in time."""
 

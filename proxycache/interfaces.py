@@ -32,6 +32,12 @@ class Priority(IntEnum):
     """Completing what was begun."""
 
 
+class IRequestBody(IBodyProducer):
+    """The body of a request, on its way from a client."""
+
+    complete = Attribute("whether all of it has arrived")
+
+
 @frozen
 class OriginRequest:
     """A request to an origin.
@@ -43,6 +49,7 @@ class OriginRequest:
     @ivar joins: its answer goes beside bytes that are here, so that no redirect can go to the client.
     @ivar patient: whether an answer that is a failure is worth another attempt, too.
     @ivar body: the request's own body; it can be sent once, so there is one attempt.
+    @ivar client: address of the client on whose behalf it is; None: on nobody's in particular.
     @ivar interim: called with status and fields of every interim response (RFC 9110, section 15.2).
     """
 
@@ -54,7 +61,8 @@ class OriginRequest:
     attempts: int = MAX_ATTEMPTS
     joins: bool = False
     patient: bool = True
-    body: IBodyProducer | None = None
+    body: IRequestBody | None = None
+    client: str | None = None
     interim: Callable[[int, Fields], None] | None = None
 
 
@@ -94,6 +102,12 @@ class IOriginResponse(Interface):
 
     def reprioritise(priority: Priority) -> None:
         """Change how easily a more urgent request may take this connection."""
+
+    def stall(stalled: bool) -> None:
+        """The client takes nothing for now, and could not be given the rest by another response; or it takes again.
+
+        Where many do, and somebody waits for a connection, whoever has taken nothing for longest loses his.
+        """
 
 
 class IOrigin(Interface):

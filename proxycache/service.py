@@ -24,9 +24,10 @@ from proxycache.fill.chunkmanager import ChunkManager
 from proxycache.fill.stock import take_stock
 from proxycache.fill.surroundings import Surroundings
 from proxycache.log import make_logger
-from proxycache.origin.client import OriginClient, Timeouts
+from proxycache.origin.client import OriginClient
 from proxycache.origin.protocol import ExactPool
 from proxycache.origin.slots import Slots
+from proxycache.origin.timeouts import Timeouts
 from proxycache.store.cachefile import CacheFiles
 from proxycache.store.database import Database
 from proxycache.store.disk import Disk
@@ -71,8 +72,13 @@ class CacheService(Service):
         self.origin = OriginClient(
             reactor,
             self._pool,
-            Slots(fetch.connections, fetch.connections_per_origin),
-            Timeouts(fetch.connect_timeout, fetch.first_byte_timeout, fetch.idle_timeout),
+            Slots(fetch.connections, fetch.connections_per_origin, fetch.connections_per_client),
+            Timeouts(
+                fetch.connect_timeout,
+                fetch.first_byte_timeout,
+                fetch.idle_timeout,
+                upload_rate=int(fetch.upload_rate),
+            ),
             self.accounts,
             now,
             origins,

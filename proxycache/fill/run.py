@@ -110,7 +110,12 @@ class Run:
             response.abort()
             return
         try:
-            self.adopt(response, self._owner.judge(self, response))
+            extent = self._owner.judge(self, response)
+            if self._over:
+                # Its last reader, who was told where the end is, has left.
+                response.abort()
+            else:
+                self.adopt(response, extent)
         except Exception as error:
             response.abort()
             if not self._over:
@@ -197,6 +202,7 @@ class Run:
         slack = RESUME_SLACK if self._ran_ahead else 1
         if self.allowance is None or self.allowance - self.position >= slack:
             self._paused = False
+            self._response.stall(False)
             self._response.resume()
 
     def _check_pace(self) -> None:
@@ -205,8 +211,10 @@ class Run:
             self._paused = True
             self._ran_ahead = ahead
             self._response.pause()
-            # Nobody waits for its next byte; but what cannot be resumed keeps its connection.
-            if self.priority is Priority.CRITICAL and self._owner.joinable:
+            # Nobody waits for its next byte; but what cannot be resumed gives its connection up only as a last resort.
+            if not self._owner.joinable:
+                self._response.stall(ahead)
+            elif self.priority is Priority.CRITICAL:
                 self.urge(Priority.HIGH)
 
     @property

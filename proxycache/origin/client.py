@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
@@ -25,6 +25,7 @@ from proxycache.errors import (
     OriginError,
     OriginTimeout,
     OriginUnreachable,
+    UploadBroken,
 )
 from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
@@ -44,6 +45,7 @@ from .agent import ExactAgent, TargetAgent
 from .protocol import ExactPool
 from .response import OriginResponse
 from .slots import Slot, Slots
+from .timeouts import Timeouts
 from .upload import Upload
 
 MAX_REDIRECT_BODY = 64 * 1024
@@ -56,16 +58,6 @@ PREEMPTED = "a more urgent request took the connection"
 
 SAFE_TO_REPEAT = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods whose request may be sent again when a kept connection turns out to be dead (RFC 9110, section 9.2.2)."""
-
-
-@frozen
-class Timeouts:
-    """Deadlines in seconds, each for progress, none for the whole."""
-
-    connect: float = 5.0
-    first_byte: float = 30.0
-    idle: float = 30.0
-    queue: float = 30.0
 
 
 def retry_after(fields: Fields, now: float) -> float | None:
@@ -95,6 +87,7 @@ class _Claim:
     """One fetch's hold on its slot, from the queue to the end of the body."""
 
     def __init__(self) -> None:
+        self.slot: Slot | None = None
         self.cancel: Callable[[], None] | None = None
         self.response: OriginResponse | None = None
         self.preempted = False
@@ -229,7 +222,7 @@ class OriginClient:
     async def _attempt(self, request: OriginRequest, wish: _Wish, fresh: bool) -> OriginResponse:
         """@param fresh: on a new connection."""
         claim = _Claim()
-        slot = wish.slot = await self._slot(request.origin.name, wish, claim)
+        claim.slot = slot = wish.slot = await self._slot(request, wish, claim)
         try:
             response = await self._follow(request, claim, self._fresh_agent if fresh else self._agent)
         except BaseException:
@@ -241,8 +234,10 @@ class OriginClient:
         claim.response = response
         return response
 
-    async def _slot(self, origin: str, wish: _Wish, claim: _Claim) -> Slot:
-        granted = self._slots.acquire(origin, wish.priority, claim.preempt)
+    async def _slot(self, request: OriginRequest, wish: _Wish, claim: _Claim) -> Slot:
+        origin, body = request.origin.name, request.body
+        uploading = body is not None and not body.complete
+        granted = self._slots.acquire(origin, wish.priority, claim.preempt, request.client, uploading)
         if not granted.called:
 
             def busy(value: object, timeout: float) -> object:
@@ -324,7 +319,10 @@ class OriginClient:
 
         exact = ExactAgent(agent, request.method.encode("ascii"), request.url, connecting, request.interim)
         deadline = self._reactor.callLater(timeout, give_up)
-        body = None if request.body is None else Upload(request.body, deadline, timeout, self._timeouts.idle)
+        body = None
+        if request.body is not None:
+            assert claim.slot is not None
+            body = Upload(request.body, claim.slot.uploaded, deadline, self._timeouts, self._reactor)
         request_time = self._now()
         self._accounts.origin_requests += 1
         pending = HTTPClient(exact).request(
@@ -344,6 +342,8 @@ class OriginClient:
         except Exception as error:
             if claim.preempted:
                 raise FillPreempted(PREEMPTED) from error
+            if body is not None and body.broken is not None:
+                raise UploadBroken(body.broken) from error
             if late:
                 raise OriginTimeout(f"no answer from the origin in {timeout:g} s") from error
             if isinstance(error, CancelledError):

@@ -162,6 +162,11 @@ class OriginResponse:
         if self._slot is not None:
             self._slot.reprioritise(priority)
 
+    def stall(self, stalled: bool) -> None:
+        """The client takes nothing for now, or it does again."""
+        if self._slot is not None:
+            self._slot.stall(stalled)
+
     def abort(self) -> None:
         """Drop the body and the connection."""
         if self._over:

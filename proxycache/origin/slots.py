@@ -1,4 +1,4 @@
-"""Limits on connections, per origin and in all, with an order of urgency."""
+"""Limits on connections, per origin and in all, with an order of urgency; and on those whose pace is a client's."""
 
 from __future__ import annotations
 
@@ -12,19 +12,30 @@ from twisted.internet.defer import Deferred
 
 from proxycache.interfaces import Priority
 
+CLIENTS_PART = 4
+"""One in so many connections, and one at least, may be at the pace of clients."""
+
 
 @define(eq=False)
 class Slot:
     """The right to one connection, until C{release}.
 
     @ivar preempt: called when a more urgent request needs the slot; it has to release at once.
+    @ivar client: on whose behalf; None: on nobody's in particular.
+    @ivar uploading: whether the request still comes from the client.
+    @ivar stalled: whether the client takes nothing, and what was begun cannot be resumed.
+    @ivar taken: whether it was asked for already.
     """
 
     origin: str
     priority: Priority
     number: int
     preempt: Callable[[], None]
+    client: str | None
+    uploading: bool
     _slots: Slots
+    stalled: bool = False
+    taken: bool = False
     _held: bool = True
 
     def reprioritise(self, priority: Priority) -> None:
@@ -33,6 +44,24 @@ class Slot:
         self.priority = priority
         if relaxed and self._held:
             self._slots._relaxed()
+
+    def uploaded(self) -> None:
+        """The request is sent: from now on the pace is the origin's."""
+        if self._held and self.uploading:
+            self._slots._uploaded(self)
+
+    def stall(self, stalled: bool) -> None:
+        """The client takes nothing for now, or it does again.
+
+        Where many do, who waits for a slot may take that of the one that has taken nothing for longest.
+        """
+        if self._held and stalled is not self.stalled:
+            self._slots._stall(self, stalled)
+
+    def take(self) -> None:
+        """A more urgent request needs it."""
+        self.taken = True
+        self.preempt()
 
     def release(self) -> None:
         """Give the slot back. Idempotent."""
@@ -47,21 +76,29 @@ class _Waiting:
     number: int
     origin: str = field(order=False)
     preempt: Callable[[], None] = field(order=False)
+    client: str | None = field(order=False)
+    uploading: bool = field(order=False)
     granted: Deferred[Slot] = field(order=False)
 
 
 class Slots:
     """Grants slots by priority, first come, first served within one.
 
-    A CRITICAL request that finds none free takes the one of the least urgent request that is not CRITICAL.
+    A CRITICAL request that finds none free takes the one of the least urgent request that is not CRITICAL; else that of
+    a client that takes nothing, where these hold more than their part.
+
+    @param per_client: how many of that part are one client's; None: all.
     """
 
-    def __init__(self, total: int, per_origin: int) -> None:
+    def __init__(self, total: int, per_origin: int, per_client: int | None = None) -> None:
         self._total = total
         self._per_origin = per_origin
+        self._per_client = per_client
         self._numbers = count()
         self._held: list[Slot] = []
         self._by_origin: Counter[str] = Counter()
+        self._uploading: list[Slot] = []
+        self._stalled: list[Slot] = []
         self._queue: list[_Waiting] = []
 
     @property
@@ -69,12 +106,22 @@ class Slots:
         """Slots in use."""
         return len(self._held)
 
-    def acquire(self, origin: str, priority: Priority, preempt: Callable[[], None]) -> Deferred[Slot]:
-        """Wait for a slot. Cancelling gives up the place in the queue."""
-        waiting = _Waiting(priority, next(self._numbers), origin, preempt, Deferred(self._abandon))
+    def acquire(
+        self,
+        origin: str,
+        priority: Priority,
+        preempt: Callable[[], None],
+        client: str | None = None,
+        uploading: bool = False,
+    ) -> Deferred[Slot]:
+        """Wait for a slot. Cancelling gives up the place in the queue.
+
+        @param uploading: whether the request is still to come from C{client}: these have a part of the slots only.
+        """
+        granted: Deferred[Slot] = Deferred(self._abandon)
+        waiting = _Waiting(priority, next(self._numbers), origin, preempt, client, uploading, granted)
         insort(self._queue, waiting)
-        if priority is Priority.CRITICAL and not self._free(origin):
-            self._take_one_for(origin)
+        self._make_room_for(waiting)
         self._grant()
         return waiting.granted
 
@@ -85,8 +132,7 @@ class Slots:
                 self._queue.remove(waiting)
                 waiting.priority = priority
                 insort(self._queue, waiting)
-                if priority is Priority.CRITICAL and not self._free(waiting.origin):
-                    self._take_one_for(waiting.origin)
+                self._make_room_for(waiting)
                 self._grant()
                 return
 
@@ -96,36 +142,88 @@ class Slots:
     def _free(self, origin: str) -> bool:
         return len(self._held) < self._total and self._by_origin[origin] < self._per_origin
 
+    def _allowed(self, waiting: _Waiting) -> bool:
+        """Whether the part of those who wait for clients has room for it."""
+        return not waiting.uploading or self._within_part(self._uploading, waiting.origin, waiting.client, 1)
+
+    def _within_part(self, slots: list[Slot], origin: str, client: str | None, more: int = 0) -> bool:
+        """Whether C{slots} and so many more, for an origin and a client, are no more than may be at clients' pace."""
+        return (
+            len(slots) + more <= _part(self._total)
+            and sum(slot.origin == origin for slot in slots) + more <= _part(self._per_origin)
+            and (
+                client is None
+                or self._per_client is None
+                or sum(slot.client == client for slot in slots) + more <= self._per_client
+            )
+        )
+
+    def _make_room_for(self, waiting: _Waiting) -> None:
+        if waiting.priority is Priority.CRITICAL and not self._free(waiting.origin) and self._allowed(waiting):
+            self._take_one_for(waiting.origin)
+
     def _take_one_for(self, origin: str) -> None:
         own_limit = self._by_origin[origin] >= self._per_origin
-        candidates = [
-            slot
-            for slot in self._held
-            if slot.priority is not Priority.CRITICAL and (slot.origin == origin or not own_limit)
-        ]
-        if candidates:
-            max(candidates, key=lambda slot: (slot.priority, slot.number)).preempt()
+        takable = [slot for slot in self._held if not slot.taken and (slot.origin == origin or not own_limit)]
+        patient = [slot for slot in takable if slot.priority is not Priority.CRITICAL]
+        if patient:
+            max(patient, key=lambda slot: (slot.priority, slot.number)).take()
+            return
+        for slot in self._stalled:
+            if slot in takable and not self._within_part(self._stalled, slot.origin, slot.client):
+                slot.take()
+                return
 
     def _relaxed(self) -> None:
         for waiting in list(self._queue):
             if waiting.priority is not Priority.CRITICAL:
-                return
-            if waiting in self._queue and not self._free(waiting.origin):
-                self._take_one_for(waiting.origin)
+                break
+            if waiting in self._queue:
+                self._make_room_for(waiting)
         self._grant()
 
     def _grant(self) -> None:
         for waiting in list(self._queue):
             if len(self._held) >= self._total:
                 return
-            if waiting in self._queue and self._free(waiting.origin):
+            if waiting in self._queue and self._free(waiting.origin) and self._allowed(waiting):
                 self._queue.remove(waiting)
-                slot = Slot(waiting.origin, waiting.priority, waiting.number, waiting.preempt, self)
+                slot = Slot(
+                    waiting.origin,
+                    waiting.priority,
+                    waiting.number,
+                    waiting.preempt,
+                    waiting.client,
+                    waiting.uploading,
+                    self,
+                )
                 self._held.append(slot)
                 self._by_origin[slot.origin] += 1
+                if slot.uploading:
+                    self._uploading.append(slot)
                 waiting.granted.callback(slot)
+
+    def _uploaded(self, slot: Slot) -> None:
+        slot.uploading = False
+        self._uploading.remove(slot)
+        self._relaxed()
+
+    def _stall(self, slot: Slot, stalled: bool) -> None:
+        slot.stalled = stalled
+        if stalled:
+            self._stalled.append(slot)
+            self._relaxed()
+        else:
+            self._stalled.remove(slot)
 
     def _released(self, slot: Slot) -> None:
         self._held.remove(slot)
         self._by_origin[slot.origin] -= 1
+        for slots in (self._uploading, self._stalled):
+            if slot in slots:
+                slots.remove(slot)
         self._grant()
+
+
+def _part(limit: int) -> int:
+    return max(1, limit // CLIENTS_PART)

@@ -26,7 +26,10 @@ from proxycache.policy.retrying import MAX_ATTEMPTS
 from proxycache.policy.validators import Validator, strong_validator
 
 YIELD_SECONDS = 0.2
-"""A client that takes nothing for so long lets others have its connection, where its body can be resumed."""
+"""A client that takes nothing for so long lets others have its connection, where its body can be resumed.
+
+Where not, it does so when there are many like it.
+"""
 
 
 @implementer(IBodyProducer, IBodyReceiver)
@@ -113,13 +116,17 @@ class PassthroughProducer:
         self._paused = True
         if self._response is not None:
             self._response.pause()
-            if self._validator is not None and self._patience is None:
+            if self._patience is None:
                 self._patience = self._clock.callLater(YIELD_SECONDS, self._yield)
 
     def _yield(self) -> None:
         self._patience = None
-        if self._response is not None and self._delivering:
+        if self._response is None or not self._delivering:
+            return
+        if self._validator is not None:
             self._response.reprioritise(Priority.HIGH)
+        else:
+            self._response.stall(True)
 
     def _keep(self) -> None:
         if self._patience is not None:
@@ -135,6 +142,7 @@ class PassthroughProducer:
             self._ask_again()
         elif self._response is not None:
             self._response.reprioritise(Priority.CRITICAL)
+            self._response.stall(False)
             self._response.resume()
 
     def stopProducing(self) -> None:

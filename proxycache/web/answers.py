@@ -17,6 +17,7 @@ from proxycache.errors import (
     OriginStatus,
     OriginTimeout,
     OriginUnreachable,
+    UploadBroken,
 )
 from proxycache.policy.fields import Line
 
@@ -43,6 +44,8 @@ def answer_to(error: Exception) -> ErrorAnswer | None:
             return ErrorAnswer(421, str(error))
         case NoSuchOrigin():
             return ErrorAnswer(404, str(error))
+        case UploadBroken():
+            return ErrorAnswer(408, f"the request's body did not come to its end: {error}")
         case OriginTimeout():
             return ErrorAnswer(504, f"origin timed out: {error}")
         case OriginBusy() | ObjectChanged() | MetadataUnavailable():

@@ -102,6 +102,11 @@ class Exchange:
             self.gone.callback(None)
 
     @property
+    def client(self) -> str | None:
+        """The client's address; None where it has none."""
+        return getattr(self.request.getClientAddress(), "host", None)
+
+    @property
     def started(self) -> bool:
         """Whether the head of the answer was written, so that a failure can only be an aborted connection."""
         return bool(self.request.startedWriting)
@@ -119,7 +124,7 @@ class Exchange:
     def upstream(self, target: ObjectTarget, attempts: int = MAX_ATTEMPTS) -> OriginRequest:
         """The GET to the origin on this client's behalf, without range and preconditions."""
         fields = forwarded_fields(self.fields, underscores=target.origin.underscores)
-        return OriginRequest(target.origin, target.source_url, "GET", fields, attempts=attempts)
+        return OriginRequest(target.origin, target.source_url, "GET", fields, attempts=attempts, client=self.client)
 
     # Streams
 
@@ -253,7 +258,7 @@ class Exchange:
         self._log.info(
             '{client} "{method} {uri}" {status} {total} cache={cache} fill={fill} passthrough={passthrough}'
             ' {seconds:.3f}s "{cache_status}"',
-            client=getattr(self.request.getClientAddress(), "host", "-"),
+            client=self.client or "-",
             method=self.method,
             uri=self._uri(),
             status=status,

@@ -25,7 +25,10 @@ HEADER_TIMEOUT_SECONDS = 30.0
 """For a whole header section, from its first byte: a byte now and then does not prolong it."""
 
 MAX_BODY = 64 * 1024
-"""Bytes of the body of a GET or HEAD that are read and dropped before the connection is."""
+"""Bytes of the body of a GET, HEAD or OPTIONS that are read before it is handled; a longer one is refused."""
+
+BODY_TIMEOUT_SECONDS = 30.0
+"""For all of such a body."""
 
 LINGER_SECONDS = 30.0
 """How long a connection that is closed with a request half read goes on reading, so that its answer arrives."""
@@ -83,7 +86,7 @@ class StrictChannel(HTTPChannel):
 
     def _too_slow(self) -> None:
         self._deadline = None
-        self.refuse(408, b"the header section took too long")
+        self.refuse(408, b"the request took too long")
 
     def _cancel_deadline(self) -> None:
         deadline, self._deadline = self._deadline, None
@@ -135,8 +138,12 @@ class StrictChannel(HTTPChannel):
             self.length = None
             return
         super().allHeadersReceived()
-        if not self._refused and self.requests[-1].body is not None:
+        if self._refused:
+            return
+        if self.requests[-1].body is not None:
             self.requests[-1].begin(self._command, self._path, self._version)
+        elif self.length != 0:
+            self._deadline = self.callLater(BODY_TIMEOUT_SECONDS, self._too_slow)
 
     def allContentReceived(self) -> None:
         """The idle deadline is what it was, also where the body was held up."""
@@ -279,14 +286,21 @@ class StrictChannel(HTTPChannel):
         super().connectionLost(reason)
 
 
-class _Discarded:
-    """A request's body that nobody wants."""
+class _Content:
+    """A request's body that is read before the request is handled.
 
-    def __init__(self) -> None:
+    @param kept: whether anybody wants it.
+    """
+
+    def __init__(self, kept: bool) -> None:
         self.size = 0
+        self.data = bytearray()
+        self._kept = kept
 
     def write(self, data: bytes) -> None:
         self.size += len(data)
+        if self._kept:
+            self.data += data
 
     def seek(self, offset: int, whence: int = 0) -> None:
         """Twisted rewinds the body before it hands it over."""
@@ -310,18 +324,18 @@ class StrictRequest(Request):
     """
 
     channel: StrictChannel
-    content: _Discarded
+    content: _Content
     sitepath: list[bytes]
     body: RequestBody | None = None
     begun = False
     lines: Fields | None = None
 
     def gotLength(self, length: int | None) -> None:
-        """That of a GET or HEAD is read away up to L{MAX_BODY}: Twisted would keep it."""
-        self.content = _Discarded()
+        """That of a GET or HEAD is read away up to L{MAX_BODY}: Twisted would keep it. That of OPTIONS is kept."""
+        self.content = _Content(kept=self.channel._command == b"OPTIONS")
         if length == 0:
             return
-        if self.channel._command not in (b"GET", b"HEAD"):
+        if self.channel._command not in (b"GET", b"HEAD", b"OPTIONS"):
             self.body = RequestBody(length, self.channel.hold, self.channel.release)
         elif length is not None and length > MAX_BODY:
             self.channel.refuse(413, b"a body is not accepted here")
@@ -343,8 +357,10 @@ class StrictRequest(Request):
         """All of it is here."""
         if self.body is not None:
             self.body.ended()
-        else:
-            super().requestReceived(command, path, version)
+            return
+        if self.content.data:
+            self.body = RequestBody.of(bytes(self.content.data))
+        super().requestReceived(command, path, version)
 
     def connectionLost(self, reason: Failure) -> None:
         """The client is gone."""

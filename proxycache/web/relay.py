@@ -100,12 +100,15 @@ class Relay:
     async def _fetch(self, target: ObjectTarget, attempts: int) -> IOriginResponse:
         exchange = self._exchange
         body = exchange.request.body
+        fields = relayed_fields(
+            exchange.fields, exchange.method, with_body=body is not None, underscores=target.origin.underscores
+        )
+        if body is not None and body.complete:
+            fields = fields.without({b"expect"})
         request = evolve(
             exchange.upstream(target, attempts),
             method=exchange.method,
-            fields=relayed_fields(
-                exchange.fields, exchange.method, with_body=body is not None, underscores=target.origin.underscores
-            ),
+            fields=fields,
             body=body,
             interim=exchange.request.write_interim,
         )

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
-from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
+from twisted.web.iweb import UNKNOWN_LENGTH
 from zope.interface import implementer
+
+from proxycache.interfaces import IRequestBody
 
 MAX_WAITING = 64 * 1024
 """Bytes that wait for the consumer before the client is held up; up to here one that leaves is noticed."""
 
 
-@implementer(IBodyProducer)
+@implementer(IRequestBody)
 class RequestBody:
     """Writes what arrives to one consumer, and holds the client up where that has enough.
 
@@ -36,6 +38,14 @@ class RequestBody:
         self._consumer: IConsumer | None = None
         self._done: Deferred[None] | None = None
         self._waiting = bytearray()
+
+    @classmethod
+    def of(cls, data: bytes) -> RequestBody:
+        """One that is here as a whole."""
+        body = cls(len(data), lambda: None, lambda: None)
+        body.arrived(data)
+        body.ended()
+        return body
 
     @property
     def held(self) -> bool:

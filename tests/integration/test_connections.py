@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -155,6 +156,50 @@ def test_a_stalled_origin_holds_up_no_other_object(rig: Rig) -> None:
         before = time.monotonic()
         rig.put(MIB).get_whole()
         assert time.monotonic() - before < 1
+
+
+class TestClientsWithoutHaste:
+    """Many more than there are connections, who hold what they have got: those who ask for an object are served."""
+
+    CROWD = 3 * LIMIT
+
+    @pytest.mark.parametrize("method", ["OPTIONS", "PUT"])
+    def test_they_send_slowly(self, rig: Rig, method: str) -> None:
+        film = rig.put(MIB)
+        with ExitStack() as stack:
+            clients = [
+                stack.enter_context(waiting_client(rig, film.path, "Content-Length: 10", method=method))
+                for _ in range(self.CROWD)
+            ]
+            for client in clients:
+                client.send(b"01234")
+            newcomer(rig)
+            for client in clients:
+                client.send(b"56789")
+            for client in clients:
+                assert client.head().status in (200, 204)
+        assert [served.body for served in film.requests] == [b"0123456789"] * self.CROWD
+
+    @pytest.mark.parametrize("cache_control", ["no-store", "max-age=3600"])
+    def test_they_take_nothing_of_what_cannot_be_resumed(self, rig: Rig, cache_control: str) -> None:
+        """Past the cache, and through it."""
+        film = rig.put(64 * MIB, etag=None, cache_control=cache_control)
+        with ExitStack() as stack:
+            for number in range(self.CROWD):
+                client = connect(rig.proxy.port, receive_buffer=64 * KIB)
+                stack.enter_context(client).send(f"GET /{film.path}?{number} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            for _ in range(LIMIT):
+                newcomer(rig)
+
+    def test_who_takes_some_now_and_then_gets_it_all(self, rig: Rig) -> None:
+        """Where there are few of them they keep their connections."""
+        film = rig.put(16 * MIB, etag=None, cache_control="no-store")
+        with film.stream(buffer=64 * KIB) as player:
+            for start in range(0, 16 * MIB, 4 * MIB):
+                same_stream(film.body, start, start + 4 * MIB, player)
+                at_once([partial(newcomer, rig)] * (2 * LIMIT))
+            assert player.answer.complete
+        assert len(film.requests) == 1
 
 
 class TestClientsThatLeft:

@@ -37,6 +37,7 @@ class ScriptedResponse:
     aborted: int = 0
     over: bool = False
     priority: Priority | None = None
+    stalled: bool = False
 
     def deliver(self, receiver: IBodyReceiver) -> None:
         assert self.receiver is None, "delivered twice"
@@ -55,6 +56,9 @@ class ScriptedResponse:
 
     def reprioritise(self, priority: Priority) -> None:
         self.priority = priority
+
+    def stall(self, stalled: bool) -> None:
+        self.stalled = stalled
 
     def send(self, data: bytes) -> None:
         """The next bytes of the body."""

@@ -59,6 +59,7 @@ class Body:
     request_time: float = NOW
     response_time: float = NOW
     body_length: int | None = None
+    stalled: bool = False
 
     def deliver(self, receiver: IBodyReceiver) -> None:
         assert self.receiver is None
@@ -75,6 +76,9 @@ class Body:
 
     def reprioritise(self, priority: Priority) -> None:
         self.priority = priority
+
+    def stall(self, stalled: bool) -> None:
+        self.stalled = stalled
 
     @property
     def ready(self) -> bool:

@@ -11,7 +11,14 @@ from twisted.internet.testing import StringTransport
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from proxycache.web.protocol import HEADER_TIMEOUT_SECONDS, MAX_BODY, ObjectSite, StrictChannel, StrictRequest
+from proxycache.web.protocol import (
+    BODY_TIMEOUT_SECONDS,
+    HEADER_TIMEOUT_SECONDS,
+    MAX_BODY,
+    ObjectSite,
+    StrictChannel,
+    StrictRequest,
+)
 from proxycache.web.requestbody import MAX_WAITING
 
 PUT = b"PUT /a HTTP/1.1\r\nHost: a\r\n"
@@ -134,6 +141,28 @@ def test_a_body_that_turns_out_too_large_is_refused_once(connection: Connection)
     assert connection.answered.startswith(b"HTTP/1.1 413 ")
     assert connection.answered.count(b"HTTP/1.1 ") == 1
     assert connection.handler.requests == []
+
+
+@pytest.mark.parametrize("method", [b"GET", b"OPTIONS"])
+def test_a_body_that_is_read_first_has_a_deadline(connection: Connection, method: bytes) -> None:
+    """A byte now and then does not prolong it."""
+    connection.send(method + b" /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n")
+    for _ in range(int(BODY_TIMEOUT_SECONDS)):
+        connection.send(b"x")
+        assert not connection.answered
+        connection.clock.advance(1)
+    assert connection.answered.startswith(b"HTTP/1.1 408 ")
+    assert connection.handler.requests == []
+
+
+@pytest.mark.parametrize("method", [b"GET", b"OPTIONS"])
+def test_which_ends_with_the_body(connection: Connection, method: bytes) -> None:
+    connection.send(method + b" /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+    (request,) = connection.handler.requests
+    assert (request.body is not None and request.body.complete) is (method == b"OPTIONS")
+    connection.clock.advance(1000)
+    assert not connection.answered
+    assert not connection.transport.disconnecting
 
 
 def test_what_follows_an_answer_given_early_is_no_request(connection: Connection) -> None:

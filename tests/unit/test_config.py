@@ -73,7 +73,8 @@ def test_what_the_design_prints() -> None:
     fetch = found.fetch
     assert (fetch.connect_timeout, fetch.first_byte_timeout, fetch.idle_timeout) == (5, 30, 30)
     assert (fetch.retry_attempts, fetch.retry_timeout, fetch.linger) == (1, 30, 10)
-    assert (fetch.connections, fetch.connections_per_origin) == (64, 16)
+    assert (fetch.connections, fetch.connections_per_origin, fetch.connections_per_client) == (64, 16, 3)
+    assert fetch.upload_rate == 1024
     (origin,) = found.origin
     assert origin.policy() == OriginPolicy(
         name="films",

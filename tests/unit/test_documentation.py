@@ -69,6 +69,9 @@ def test_every_default_is_the_one_documented(key: str, value: Any) -> None:
     elif key == "cache.chunk_size":
         assert rows()[key] == '`"1MiB"`'
         assert value == 1 << 20
+    elif key == "fetch.upload_rate":
+        assert rows()[key] == '`"1KiB"`'
+        assert value == 1 << 10
     else:
         assert rows()[key] in shown_default(value)
 

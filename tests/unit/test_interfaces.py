@@ -40,10 +40,11 @@ from proxycache.interfaces import (
     Priority,
 )
 from proxycache.origin.agent import ExactAgent
-from proxycache.origin.client import OriginClient, Timeouts
+from proxycache.origin.client import OriginClient
 from proxycache.origin.protocol import ExactPool
 from proxycache.origin.response import OriginResponse
 from proxycache.origin.slots import Slots
+from proxycache.origin.timeouts import Timeouts
 from proxycache.policy.fields import Fields
 from proxycache.store.cachefile import CacheFiles
 from proxycache.store.disk import Disk

@@ -19,9 +19,10 @@ from proxycache.errors import MetadataUnavailable
 from proxycache.fill.chunkmanager import ChunkManager
 from proxycache.fill.surroundings import Surroundings
 from proxycache.interfaces import ChunkUse, IMetadataStore
-from proxycache.origin.client import OriginClient, Timeouts
+from proxycache.origin.client import OriginClient
 from proxycache.origin.protocol import ExactPool
 from proxycache.origin.slots import Slots
+from proxycache.origin.timeouts import Timeouts
 from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.origins import OriginPolicy
 from proxycache.store.cachefile import CacheFiles

@@ -12,9 +12,10 @@ from twisted.internet.task import deferLater
 from proxycache.accounts import Accounts
 from proxycache.errors import FillPreempted
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
-from proxycache.origin.client import OriginClient, Timeouts
+from proxycache.origin.client import OriginClient
 from proxycache.origin.protocol import ExactPool
 from proxycache.origin.slots import Slots
+from proxycache.origin.timeouts import Timeouts
 from proxycache.policy.fields import Fields
 from proxycache.policy.origins import OriginPolicy
 from tests.servers.origin import Fault, Origin

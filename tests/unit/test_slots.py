@@ -246,3 +246,99 @@ def test_asking_again_from_within_a_grant() -> None:
     granted(held).release()
     assert order == ["first", "again", "second"]
     assert slots.held == 0
+
+
+class TestAtThePaceOfClients:
+    """Those who send or take slowly have a part of the connections, and one client a part of these."""
+
+    @staticmethod
+    def uploads(slots: Slots, *clients: str, origin: str = "a") -> list[Deferred[Slot]]:
+        return [slots.acquire(origin, CRITICAL, ignore, client, uploading=True) for client in clients]
+
+    def test_uploads_leave_connections_to_others(self) -> None:
+        slots = Slots(100, 8)
+        assert [each.called for each in self.uploads(slots, *"abcdefgh")] == [True] * 2 + [False] * 6
+        assert [acquire(slots, CRITICAL).called for _ in range(7)] == [True] * 6 + [False]
+
+    def test_of_all_origins_together(self) -> None:
+        slots = Slots(8, 8)
+        assert [each.called for name in "abcd" for each in self.uploads(slots, "x", origin=name)] == [True] * 2 + [
+            False
+        ] * 2
+
+    def test_one_there_is_always(self) -> None:
+        slots = Slots(1, 1)
+        assert [each.called for each in self.uploads(slots, "x", "y")] == [True, False]
+
+    def test_one_client_has_its_limit(self) -> None:
+        slots = Slots(100, 100, per_client=2)
+        assert [each.called for each in self.uploads(slots, *"xxxyxy")] == [True, True, False, True, False, True]
+
+    def test_what_was_sent_makes_room_for_the_next(self) -> None:
+        """It is the origin's pace from then on."""
+        slots = Slots(4, 4, per_client=1)
+        first, second = self.uploads(slots, "x", "x")
+        assert not second.called
+        granted(first).uploaded()
+        assert second.called
+        assert slots.held == 2
+        granted(second).release()
+        granted(second).uploaded()
+        (third,) = self.uploads(slots, "x")
+        assert third.called
+
+    def test_who_waits_for_its_turn_takes_from_nobody(self) -> None:
+        slots = Slots(4, 4)
+        holders = [Holder(slots, LOW) for _ in range(3)]
+        self.uploads(slots, "x", "y")
+        assert [holder.preempted for holder in holders] == [False] * 3
+
+    def test_who_takes_nothing_loses_it_where_there_are_many_the_oldest_first(self) -> None:
+        slots = Slots(100, 8)
+        holders = [Holder(slots, CRITICAL) for _ in range(8)]
+        for holder in holders[::-1]:
+            assert holder.slot is not None
+            holder.slot.stall(True)
+        for count in range(1, 9):
+            assert acquire(slots, CRITICAL).called is (count <= 6)
+        assert [holder.preempted for holder in holders] == [False] * 2 + [True] * 6
+
+    def test_not_once_it_takes_again(self) -> None:
+        slots = Slots(100, 2)
+        holders = [Holder(slots, CRITICAL) for _ in range(2)]
+        for stalled in (True, False):
+            for holder in holders:
+                assert holder.slot is not None
+                holder.slot.stall(stalled)
+        assert not acquire(slots, CRITICAL).called
+
+    def test_whoever_waits_already_gets_it_as_soon_as_there_are_many(self) -> None:
+        slots = Slots(100, 2)
+        holders = [Holder(slots, CRITICAL) for _ in range(2)]
+        waiting = acquire(slots, CRITICAL)
+        for holder in holders:
+            assert not waiting.called
+            assert holder.slot is not None
+            holder.slot.stall(True)
+        assert waiting.called
+        assert [holder.preempted for holder in holders] == [True, False]
+
+    def test_only_to_somebody_who_waits_for_it_himself(self) -> None:
+        slots = Slots(100, 1)
+        holder = Holder(slots, CRITICAL)
+        assert holder.slot is not None
+        holder.slot.stall(True)
+        assert not acquire(slots, HIGH).called
+        assert not holder.preempted
+
+
+def test_two_that_come_at_once_do_not_ask_for_the_same_one() -> None:
+    """A holder may take a moment to let go."""
+    slots = Slots(2, 2)
+    asked: list[int] = []
+    held = [slots.acquire("a", LOW, lambda number=number: asked.append(number)) for number in range(2)]  # type: ignore[misc]
+    urgent = [acquire(slots, CRITICAL) for _ in range(2)]
+    assert sorted(asked) == [0, 1]
+    for each in held:
+        granted(each).release()
+    assert all(each.called for each in urgent)

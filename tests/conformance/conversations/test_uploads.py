@@ -48,6 +48,11 @@ def read_exactly(peer: Peer, body: Pattern, start: int = 0) -> None:
         start += len(piece)
 
 
+def failures_of_origins(proxy: Proxycache) -> dict[str, float]:
+    """What the product counts as failures of origins."""
+    return {name: value for name, value in proxy.metrics().items() if name.startswith("proxycache_origin_failures")}
+
+
 def send_rest(peer: Peer, body: Pattern, start: int) -> None:
     """Send the body from there on."""
     peer.send(*pieces_of(body, start))
@@ -153,6 +158,65 @@ class TestAtThePaceOfTheSlower:
         with client, origin:
             client.send_while_taken(next_of(pieces_of(LARGE)), PATIENCE)
             assert client.head().status == 504
+
+
+class TestByASlowClient:
+    @pytest.mark.parametrize("line", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
+    def test_it_is_given_up(self, room: Room, proxy: Proxycache, line: str) -> None:
+        """A byte now and then is no progress; and it is not the origin that failed."""
+        failures = failures_of_origins(proxy)
+        client, origin, _ = room.begin("PUT", line)
+        with client, origin:
+            for _ in range(300):
+                client.send(b"x" if "Length" in line else b"1\r\nx\r\n")
+                if not client.silent(0.02):
+                    break
+            head = client.head()
+            assert (head.status, head.field("Connection")) == (408, b"close")
+            assert client.body(head).startswith(b"the request's body did not come to its end: less than 1024 bytes")
+            assert b"".join(origin.rest().split(b"1\r\nx\r\n")).strip(b"x") == b""
+        assert failures_of_origins(proxy) == failures
+
+    def test_one_that_leaves_is_no_failure_of_the_origin(self, room: Room, proxy: Proxycache) -> None:
+        failures = failures_of_origins(proxy)
+        client, origin, _ = room.begin("PUT", "Content-Length: 10", body=b"01234")
+        with client, origin:
+            assert origin.exactly(5) == b"01234"
+            client.close()
+            assert origin.rest() == b""
+        assert failures_of_origins(proxy) == failures
+
+
+class TestOptions:
+    """Their bodies are read before the origin is asked: few have one, and none a long one."""
+
+    @pytest.mark.parametrize("line", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+    def test_a_body_goes_along_once_it_is_here(self, room: Room, line: str) -> None:
+        pieces = [b"01", b"234"] if "Length" in line else [b"2\r\n01\r\n", b"3\r\n234\r\n0\r\n\r\n"]
+        with connect(room.port) as client:
+            client.send(room.request("OPTIONS", line, "Content-Type: text/plain", "Expect: 100-continue"))
+            assert client.head().status == 100
+            client.send(pieces[0])
+            assert room.hand.left_alone(0.1)
+            client.send(pieces[1])
+            origin, head = room.hand.asked()
+            with origin:
+                names = ("Content-Length", "Transfer-Encoding", "Content-Type", "Expect")
+                assert [head.field(name) for name in names] == [b"5", None, b"text/plain", None]
+                assert origin.exactly(5) == b"01234"
+                origin.send(OK)
+                assert client.body(client.head()) == b"done"
+
+    def test_a_long_one_is_refused(self, room: Room) -> None:
+        with connect(room.port) as client:
+            client.send(room.request("OPTIONS", f"Content-Length: {64 * 1024 + 1}"))
+            assert client.head().status == 413
+
+    def test_also_where_it_does_not_tell_its_length(self, room: Room) -> None:
+        with connect(room.port) as client:
+            client.send(room.request("OPTIONS", "Transfer-Encoding: chunked"), b"10001\r\n" + bytes(0x10001))
+            assert client.head().status == 413
+        assert room.hand.left_alone(0)
 
 
 class TestAnsweredEarly:
