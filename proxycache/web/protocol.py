@@ -123,7 +123,7 @@ class StrictChannel(HTTPChannel):
             self.refuse(400, b"a Content-Length that is none")
             return False
         chosen: bool = super()._maybeChooseTransferDecoder(header, data)
-        if isinstance(self._transferDecoder, _ChunkedTransferDecoder):
+        if header == b"Transfer-Encoding" and isinstance(self._transferDecoder, _ChunkedTransferDecoder):
             self._transferDecoder = StrictChunks(self.requests[-1].handleContentChunk, self._finishRequestBody)
         return chosen
 
