@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proxycache.config import configure, read_file
-from proxycache.errors import ConfigurationError
+from proxycache.errors import ConfigurationError, UnknownSchema, UnusablePlace
+from proxycache.store.database import check_version
+from proxycache.store.place import check_place
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,9 +21,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check.add_argument("file", type=Path)
     chosen = parser.parse_args(arguments)
     try:
-        configure(str(chosen.file), read_file(chosen.file))
+        cache = configure(str(chosen.file), read_file(chosen.file)).cache
+        check_place(cache.directory, cache.database_path())
+        check_version(cache.database_path())
     except ConfigurationError as error:
         print(error, file=sys.stderr)
+        return 1
+    except (UnusablePlace, UnknownSchema) as error:
+        print(f"{chosen.file}: {error}", file=sys.stderr)
         return 1
     print(f"{chosen.file}: ok")
     return 0

@@ -110,6 +110,10 @@ class Server(_Section):
 
 
 def _default_directory() -> Path:
+    # systemd's CacheDirectory=, which may name several (systemd.exec(5)).
+    given = os.environ.get("CACHE_DIRECTORY", "").partition(":")[0]
+    if given:
+        return Path(given)
     if os.geteuid() == 0:
         return Path("/var/cache/proxycache")
     return platformdirs.user_cache_path("proxycache")

@@ -11,6 +11,10 @@ class ConfigurationError(ProxycacheError):
     """A configuration that cannot be used: one line that names file, key and expectation."""
 
 
+class UnusablePlace(ProxycacheError):
+    """Cache files or database cannot be where the configuration wants them: one line that names key and reason."""
+
+
 class PlaceInUse(ProxycacheError):
     """Cache files or database belong to another process that runs: one line."""
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService
 from twisted.python import usage
+from twisted.python.util import runAsEffectiveUser
 
 from proxycache.config import Configuration, configure, read_file
-from proxycache.errors import ConfigurationError, PlaceInUse, UnknownSchema
+from proxycache.errors import ConfigurationError, PlaceInUse, UnknownSchema, UnusablePlace
 
 
 class Options(usage.Options):
@@ -40,12 +43,23 @@ class Options(usage.Options):
         """Endpoint to listen on, such as tcp:8080:interface=127.0.0.1; may repeat."""
         self["listen"].append(endpoint)
 
+    @property
+    def source(self) -> str:
+        """What messages name."""
+        return self["config"] or "options"
+
+    @property
+    def user(self) -> tuple[int, int]:
+        """The user and group that twistd goes on as."""
+        twistd: Mapping[str, Any] = self.parent or {}
+        uid, gid = twistd.get("uid"), twistd.get("gid")
+        return os.geteuid() if uid is None else uid, os.getegid() if gid is None else gid
+
     def configuration(self) -> Configuration:
         """The file with the options over it.
 
         @raise ConfigurationError: one line.
         """
-        source = self["config"] or "options"
         tables: dict[str, Any] = read_file(Path(self["config"])) if self["config"] else {}
         if self["origin"] is not None:
             tables["origin"] = [{"name": "default", "url": self["origin"]}]
@@ -63,7 +77,7 @@ class Options(usage.Options):
                 table = tables.setdefault(section, {})
                 if isinstance(table, dict):
                     table[key] = self[option]
-        return configure(source, tables)
+        return configure(self.source, tables)
 
 
 def makeService(options: Options) -> IService:
@@ -78,9 +92,11 @@ def makeService(options: Options) -> IService:
     try:
         configuration = options.configuration()
         database = configuration.cache.database_path()
-        occupy(configuration.cache.directory, database)
+        runAsEffectiveUser(*options.user, occupy, configuration.cache.directory, database)
         check_version(database)
         return make(reactor, configuration)
+    # One line each; a UsageError would bring twistd's traceback with it.
+    except UnusablePlace as error:
+        raise SystemExit(f"proxycache: {options.source}: {error}") from None
     except (ConfigurationError, PlaceInUse, UnknownSchema) as error:
-        # One line; a UsageError would bring twistd's traceback with it.
         raise SystemExit(f"proxycache: {error}") from None

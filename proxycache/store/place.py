@@ -1,4 +1,7 @@
-"""The cache's place on the disk: cache files and database are one process's, and no other may write among them.
+"""The cache's place on the disk: this user can write there, and no other process does.
+
+A place that is wrong for good stops the start: a plain file in the way, no permission. A disk in trouble (read-only,
+full, failing) does not: it may come back, and the origin can serve meanwhile.
 
 The locks are the kernel's (C{flock(2)}): they live as long as this process, pass to it from the one that twistd
 forked it from, and are gone however it ends.
@@ -6,25 +9,74 @@ forked it from, and are gone however it ends.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from proxycache.errors import PlaceInUse
+from proxycache.errors import PlaceInUse, UnusablePlace
 from proxycache.log import make_logger
 
 from .private import FILE_MODE, make_directory
 
 LOCK_NAME = "proxycache.lock"
 
+_FOR_GOOD = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ENOENT,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+    }
+)
+
 _log = make_logger()
 
 
-def occupy(directory: Path, database: Path) -> None:
-    """Keep others out of the directory of the cache files and out of the database, until this process ends.
+def check_place(directory: Path, database: Path) -> None:
+    """See whether this user can have cache files in C{directory} and a database at C{database}; nothing is left there.
 
+    @raise UnusablePlace: not before somebody puts it right.
+    """
+    _check_writable(directory, "cache.directory")
+    _check_writable(database.parent, "cache.database")
+    try:
+        os.close(os.open(database, os.O_RDWR))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno in _FOR_GOOD:
+            raise UnusablePlace(
+                f"cache.database: expected a file that this user can write, got '{database}': {error.strerror}"
+            ) from error
+
+
+def _check_writable(folder: Path, key: str) -> None:
+    """The folder, or the nearest above it in which it can be made, takes a file, which never gets a name there."""
+    existing = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    try:
+        TemporaryFile(dir=existing).close()
+    except OSError as error:
+        if error.errno in _FOR_GOOD:
+            where = "" if existing == folder else f"{existing}: "
+            raise UnusablePlace(
+                f"{key}: expected a directory that this user can write, got '{folder}': {where}{error.strerror}"
+            ) from error
+
+
+def occupy(directory: Path, database: Path) -> None:
+    """Make the directory of the cache files and that of the database, and keep other processes out of both.
+
+    That lasts until this process ends.
+
+    @raise UnusablePlace: see L{check_place}.
     @raise PlaceInUse: another process has one of them; nothing was written.
     """
+    check_place(directory, database)
     _lock(directory / LOCK_NAME, f"cache directory {directory}")
     _lock(database.with_name(f"{database.name}.lock"), f"database {database}")
 

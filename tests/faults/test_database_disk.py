@@ -7,6 +7,8 @@ from tests.faults.rig import Rig
 from tests.servers.deadline import until
 
 DATABASE = "*/index.sqlite*"
+CACHE = "*/cache*"
+"""The directory and all in it."""
 QUICK_SECONDS = 4.0
 
 
@@ -48,7 +50,7 @@ def test_no_more_reads(rig: Rig) -> None:
 def test_nothing_at_the_start(rig: Rig) -> None:
     known = rig.put_cached(2)
     rig.proxy.stop()
-    with rig.disk.failing(errno.EROFS, "*/cache/*", "open", "write", "truncate"):
+    with rig.disk.failing(errno.EROFS, CACHE, "open", "write", "truncate"):
         rig.proxy.start()
         assert rig.ready() == (False, "database,disk")
         subject = rig.put(2)
@@ -64,7 +66,7 @@ def test_only_readable_at_the_start(rig: Rig) -> None:
     """After a crash SQLite can open it where nothing may be written; it takes records once it may be."""
     known = rig.put_cached(2)
     rig.proxy.kill()
-    with rig.disk.failing(errno.EROFS, "*/cache/*", "open", "write", "truncate"):
+    with rig.disk.failing(errno.EROFS, CACHE, "open", "write", "truncate"):
         rig.proxy.start()
         assert rig.ready() == (False, "database,disk")
         subject = rig.put(2)

@@ -8,6 +8,8 @@ import pytest
 
 from tests.faults.crowd import Client, read_at, together
 from tests.faults.rig import MIB, Rig, Subject
+from tests.servers.deadline import until
+from tests.servers.proxycache import START_SECONDS
 
 CACHE_FILES = "*/cache/??/*"
 OBJECT_MIB = 20
@@ -100,7 +102,11 @@ def test_the_directory_becomes_a_file(rig: Rig) -> None:
     rig.proxy.stop()
     shutil.rmtree(rig.proxy.cache_dir)
     rig.proxy.cache_dir.write_bytes(b"")
-    rig.proxy.start()
-    other.read()
+    # While it runs that may pass; whoever starts it is there to put it right.
+    process = rig.proxy.launch()
+    until(lambda: process.poll() is not None, START_SECONDS, "the start to be refused")
+    assert "Not a directory" in rig.proxy.log().splitlines()[-1]
+    rig.proxy.kill()
     rig.proxy.cache_dir.unlink()
+    rig.proxy.start()
     other.until_hit()

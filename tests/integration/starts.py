@@ -62,10 +62,10 @@ def end(process: "subprocess.Popen[str]") -> Ended:
     return Ended(process.returncode, output)
 
 
-def twistd(directory: Path, *options: str) -> "subprocess.Popen[str]":
+def twistd(directory: Path, *options: str, twistd_options: Sequence[str] = ()) -> "subprocess.Popen[str]":
     """Begin `twistd -n proxycache`."""
     program = str(Path(sys.executable).with_name("twistd"))
-    return begin(directory, [program, "-n", "--pidfile=", "proxycache", *options])
+    return begin(directory, [program, "-n", "--pidfile=", *twistd_options, "proxycache", *options])
 
 
 def check_config(directory: Path, file: Path) -> "subprocess.Popen[str]":

@@ -103,8 +103,16 @@ def test_everything_but_the_origin_has_a_default() -> None:
 def test_where_the_cache_lies_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, root: bool) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0 if root else 1000)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("CACHE_DIRECTORY", raising=False)
     expected = Path("/var/cache/proxycache") if root else tmp_path / "proxycache"
     assert loaded().cache.directory == expected
+
+
+@pytest.mark.parametrize("given", ["/srv/cache", "/srv/cache:/srv/other"])
+def test_where_systemd_wants_it(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("CACHE_DIRECTORY", given)
+    assert loaded().cache.database_path() == Path("/srv/cache/index.sqlite")
+    assert loaded(cache={"directory": "/srv/mine"}).cache.directory == Path("/srv/mine")
 
 
 def test_every_key_is_refused_where_it_does_not_belong() -> None:
@@ -250,9 +258,10 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_check_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "proxycache.toml"
-    path.write_text(DESIGN, "utf-8")
+    design = DESIGN.replace("/var/cache/proxycache", str(tmp_path / "cache"))
+    path.write_text(design, "utf-8")
     assert cli.main(["check-config", str(path)]) == 0
-    path.write_text(DESIGN.replace("linger", "lingers"), "utf-8")
+    path.write_text(design.replace("linger", "lingers"), "utf-8")
     capsys.readouterr()
     assert cli.main(["check-config", str(path)]) == 1
     printed = capsys.readouterr()

@@ -52,7 +52,10 @@ def shown_default(value: Any) -> set[str]:
     if value is None:
         return {"none", "`index.sqlite` in the directory"}
     if isinstance(value, Path):
-        return {"`/var/cache/proxycache` for root, else the user's cache directory"}
+        return {
+            "systemd's `CACHE_DIRECTORY` where it is set, `/var/cache/proxycache` for root, "
+            "else the user's cache directory"
+        }
     if isinstance(value, bool):
         return {f"`{str(value).lower()}`"}
     written = str(value).replace("'", '"')
