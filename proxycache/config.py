@@ -77,6 +77,8 @@ def _endpoint(value: str) -> str:
     return value
 
 
+_HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
 Listener = Annotated[str, AfterValidator(_endpoint)]
 
 
@@ -90,6 +92,7 @@ class Server(_Section):
     listen: list[Listener] = Field(default=[DEFAULT_LISTEN], min_length=1)
     hosts: list[str] = []
     admin: Listener = DEFAULT_ADMIN
+    admin_hosts: list[str] = []
     cache_status_key: Switch = False
 
     @field_validator("hosts")
@@ -107,6 +110,14 @@ class Server(_Section):
     def authorities(self) -> frozenset[Authority]:
         """What C{hosts} stands for."""
         return frozenset(authority for name in self.hosts for authority in named_authorities(name))
+
+    @field_validator("admin_hosts")
+    @classmethod
+    def _admin_hosts(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if not _HOST_NAME.fullmatch(name):
+                raise ValueError(f"expected names of hosts, without ports, got {name!r}")
+        return [name.lower() for name in value]
 
 
 def _default_directory() -> Path:

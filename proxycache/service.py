@@ -15,7 +15,6 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
-from twisted.web.server import Site
 
 from proxycache.accounts import Accounts
 from proxycache.config import Configuration
@@ -33,7 +32,7 @@ from proxycache.store.database import Database
 from proxycache.store.disk import Disk
 from proxycache.store.metadata import MetadataStore
 from proxycache.store.space import Space, SpaceLimits
-from proxycache.web.admin import Admin, Checks
+from proxycache.web.admin import Admin, AdminSite, Checks
 from proxycache.web.metrics import Metrics
 from proxycache.web.resource import object_site
 from proxycache.web.serving import Serving
@@ -174,11 +173,6 @@ class CacheService(Service):
         return Checks(self.metadata.state, self.files.usable, self.origin.last_errors)
 
 
-def admin_site(service: CacheService) -> Site:
-    """The site of the admin listener."""
-    return Site(Admin(service.metrics, service.checks()).app.resource())
-
-
 class RootService(MultiService):
     """All of it."""
 
@@ -202,7 +196,8 @@ def make_service(reactor: Any, configuration: Configuration) -> MultiService:
     listeners: list[StreamServerEndpointService] = [
         strports_service(endpoint, object_site(cache.serving), reactor) for endpoint in configuration.server.listen
     ]
-    listeners.append(strports_service(configuration.server.admin, admin_site(cache), reactor))
+    admin = AdminSite(Admin(cache.metrics, cache.checks()), frozenset(configuration.server.admin_hosts), reactor)
+    listeners.append(strports_service(configuration.server.admin, admin, reactor))
     for listener in listeners:
         listener.setServiceParent(root)
     return root

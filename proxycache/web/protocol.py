@@ -45,6 +45,7 @@ _REASONS = {
     400: b"Bad Request",
     408: b"Request Timeout",
     413: b"Content Too Large",
+    421: b"Misdirected Request",
     431: b"Request Header Fields Too Large",
 }
 
@@ -68,6 +69,7 @@ class StrictChannel(HTTPChannel):
     A request with a body, other than GET and HEAD, is handled as soon as its head is here.
     """
 
+    site: StrictSite
     requests: list[StrictRequest]
     _command: bytes
     _path: bytes
@@ -133,6 +135,8 @@ class StrictChannel(HTTPChannel):
         problem = self._problem()
         if problem is not None:
             self.refuse(400, problem)
+        else:
+            self.requests[-1].examine()
         if self._refused:
             # Not 0, so that the caller waits for a body that is never looked at.
             self.length = None
@@ -330,6 +334,9 @@ class StrictRequest(Request):
     begun = False
     lines: Fields | None = None
 
+    def examine(self) -> None:
+        """Its head is complete and well-formed. Who does not want it calls C{channel.refuse}; no body is read then."""
+
     def gotLength(self, length: int | None) -> None:
         """That of a GET or HEAD is read away up to L{MAX_BODY}: Twisted would keep it. That of OPTIONS is kept."""
         self.content = _Content(kept=self.channel._command == b"OPTIONS")
@@ -405,13 +412,20 @@ class StrictRequest(Request):
         return b"proxycache"
 
 
-class ObjectSite(Site):
-    """A site in which the path is no matter of routing: it names an object of an origin, byte for byte."""
+class StrictSite(Site):
+    """A site of such connections."""
 
     protocol: Any = StrictChannel
 
-    def __init__(self, resource: IResource, **arguments: object) -> None:
-        super().__init__(resource, requestFactory=StrictRequest, parsePOSTFormSubmission=False, **arguments)
+    def __init__(self, resource: IResource, requestFactory: Any = StrictRequest, **arguments: object) -> None:
+        super().__init__(resource, requestFactory=requestFactory, parsePOSTFormSubmission=False, **arguments)
+
+    def log(self, request: HTTPRequest) -> None:
+        """Who answers writes a line of his own, or none."""
+
+
+class ObjectSite(StrictSite):
+    """A site in which the path is no matter of routing: it names an object of an origin, byte for byte."""
 
     def getResourceFor(self, request: Request) -> IResource:
         """The one resource, whatever the path."""
@@ -421,6 +435,3 @@ class ObjectSite(Site):
         request.postpath = [b""]
         resource: IResource = self.resource
         return resource
-
-    def log(self, request: HTTPRequest) -> None:
-        """The delivery writes its own line, with the sources of the bytes."""

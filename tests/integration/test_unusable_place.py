@@ -68,7 +68,8 @@ def test_it_is_refused_with_one_line(tmp_path: Path, make: Callable[[Path], Plac
     )
     expected = f"{file}: {told.format(root=root, directory=directory, database=database)}"
     running = [check_config(tmp_path, file), twistd(tmp_path, "--config", str(file))]
-    checked, started = [end(process).only_line for process in running]
+    ended = [end(process) for process in running]
+    checked, started = [each.only_line for each in ended]
     assert checked.startswith(expected), checked
     assert started == f"proxycache: {checked}"
     assert sorted(root.rglob("*")) == before

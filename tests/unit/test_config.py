@@ -186,6 +186,8 @@ def test_a_url_without_its_last_slash_gets_one() -> None:
         ({"origin": [ORIGIN], "server": "x"}, "server", "expected"),
         ({"origin": [ORIGIN], "server": {"listen": "tcp:80"}}, r"server\.listen", "expected a valid list"),
         ({"origin": [ORIGIN], "server": {"listen": []}}, r"server\.listen", "at least 1"),
+        ({"origin": [ORIGIN], "server": {"admin_hosts": ["a:80"]}}, r"server\.admin_hosts", "names of hosts"),
+        ({"origin": [ORIGIN], "server": {"admin_hosts": "a"}}, r"server\.admin_hosts", "expected a valid list"),
         ({"origin": [ORIGIN], "server": {"admin": 8081}}, r"server\.admin", "expected a valid string"),
         ({"origin": [ORIGIN], "cache": {"max_size": "many"}}, r"cache\.max_size", "many"),
         ({"origin": [ORIGIN], "cache": {"max_size": True}}, r"cache\.max_size", "expected a size"),

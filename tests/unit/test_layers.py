@@ -23,6 +23,7 @@ ALLOWED_IN_POLICY = {
     "email",
     "enum",
     "http_sf",
+    "ipaddress",
     "proxycache",
     "re",
     "string",
