@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class ProxycacheError(Exception):
     """Base of everything this package raises on purpose."""
@@ -91,9 +93,11 @@ class CacheWriteFailed(StorageError):
 class OriginError(ProxycacheError):
     """The origin did not give what was asked.
 
+    @cvar kind: one word for metrics.
     @ivar retry_after: seconds after which another try makes sense, where the origin said so.
     """
 
+    kind: ClassVar[str] = "failed"
     retry_after: float | None = None
 
 
@@ -104,6 +108,8 @@ class OriginUnreachable(OriginError):
         meanwhile.
     """
 
+    kind = "unreachable"
+
     def __init__(self, reason: str, kept: bool = False) -> None:
         super().__init__(reason)
         self.kept = kept
@@ -111,6 +117,8 @@ class OriginUnreachable(OriginError):
 
 class OriginTimeout(OriginError):
     """No progress within the deadline: connecting, first byte, or between two bytes."""
+
+    kind = "timeout"
 
 
 class OriginStatus(OriginError):
@@ -127,6 +135,8 @@ class OriginStatus(OriginError):
 
 class MalformedAnswer(OriginError):
     """An answer that is no HTTP, or larger before its body than any may be: not worth asking for again."""
+
+    kind = "malformed"
 
 
 class InvalidAnswer(OriginError):

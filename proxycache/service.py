@@ -107,6 +107,7 @@ class CacheService(Service):
             now,
         )
         self.metrics = Metrics(self.accounts, lambda: (self.space.used, self.space.limit))
+        origins = tuple(origin.policy() for origin in configuration.origin)
         self.serving = Serving(
             clock=reactor,
             origins=origins,
@@ -119,6 +120,7 @@ class CacheService(Service):
             retry_timeout=fetch.retry_timeout,
             hosts=configuration.server.authorities(),
             show_key=configuration.server.cache_status_key,
+            unlogged=frozenset[bytes]().union(*(origin.ignore_query for origin in origins)),
         )
 
     def startService(self) -> None:

@@ -14,6 +14,7 @@ from proxycache.log import make_logger
 from proxycache.policy.answers import BodyExtent
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.entry import Representation
+from proxycache.policy.loglines import escaped
 
 from .contents import Contents
 from .fetching import Fetching
@@ -60,7 +61,7 @@ class Generation:
         self._fetching.resume()
 
     def __repr__(self) -> str:
-        return f"<Generation {self.id} of {self.representation.key!r}>"
+        return f"<Generation {self.id} of {escaped(self.representation.key)}>"
 
     # What is here
 

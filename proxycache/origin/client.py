@@ -31,6 +31,7 @@ from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Prior
 from proxycache.log import make_logger
 from proxycache.policy.fields import Fields, parse_date, parse_delta_seconds
 from proxycache.policy.forwarding import configured_fields
+from proxycache.policy.loglines import loggable
 from proxycache.policy.origins import OriginPolicy, same_host
 from proxycache.policy.redirects import (
     MAX_REDIRECTS,
@@ -43,6 +44,7 @@ from proxycache.policy.retrying import EXPIRED_STATUSES, is_transient, retry_del
 
 from .agent import ExactAgent, TargetAgent
 from .protocol import ExactPool
+from .reasons import UNFORESEEN, reason
 from .response import OriginResponse
 from .slots import Slot, Slots
 from .timeouts import Timeouts
@@ -186,7 +188,7 @@ class OriginClient:
                 if wish.cancelled:
                     raise CancelledError from failed
                 error = failed
-                self._accounts.origin_failures[type(failed).__name__] += 1
+                self._accounts.origin_failures[failed.kind] += 1
                 self._last_error[request.origin.name] = str(failed)
                 if isinstance(failed, MalformedAnswer):
                     raise
@@ -213,7 +215,7 @@ class OriginClient:
             self._accounts.retries += 1
             self._log.info(
                 "retrying {url} in {delay:.1f} s: {why}",
-                url=request.url.decode("latin-1"),
+                url=loggable(request.url, request.origin.ignore_query),
                 delay=delay,
                 why=error or self._last_error[request.origin.name],
             )
@@ -338,7 +340,7 @@ class OriginClient:
         try:
             response = await pending
         except ConnectTimeoutError as error:
-            raise OriginTimeout(f"connecting to the origin timed out: {error}") from error
+            raise OriginTimeout(f"no connection to the origin in {self._timeouts.connect:g} s") from error
         except Exception as error:
             if claim.preempted:
                 raise FillPreempted(PREEMPTED) from error
@@ -348,9 +350,10 @@ class OriginClient:
                 raise OriginTimeout(f"no answer from the origin in {timeout:g} s") from error
             if isinstance(error, CancelledError):
                 raise
+            why = self._reason(request, error)
             if any(reason.check(ParseError) for reason in getattr(error, "reasons", ())):
-                raise MalformedAnswer(_reason(error)) from error
-            raise OriginUnreachable(_reason(error), kept and isinstance(error, ResponseNeverReceived)) from error
+                raise MalformedAnswer(why) from error
+            raise OriginUnreachable(why, kept and isinstance(error, ResponseNeverReceived)) from error
         finally:
             if deadline.active():
                 deadline.cancel()
@@ -368,10 +371,9 @@ class OriginClient:
             self._now(),
         )
 
-
-def _reason(error: Exception) -> str:
-    """One line for what Twisted's client raises, which wraps the cause in a list of failures."""
-    reasons = getattr(error, "reasons", None)
-    if reasons:
-        return "; ".join(f"{type(reason.value).__name__}: {reason.getErrorMessage()}" for reason in reasons)
-    return f"{type(error).__name__}: {error}"
+    def _reason(self, request: OriginRequest, error: Exception) -> str:
+        why = reason(error)
+        if why == UNFORESEEN:
+            url = loggable(request.url, request.origin.ignore_query)
+            self._log.warn("{url}: {why}: {error!r}", url=url, why=why, error=error)
+        return why

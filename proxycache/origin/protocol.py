@@ -43,6 +43,10 @@ MAX_INTERIM = 64
 InterimReceiver = Callable[[int, Fields], None]
 
 
+class Unacceptable(ParseError):
+    """What arrives is refused for a reason of ours, its first argument."""
+
+
 class OriginHeaders(Headers):
     """The fields of a request, with what its response is to be told to.
 
@@ -70,7 +74,7 @@ class ExactChunks(_ChunkedTransferDecoder):
         super().dataReceived(data)
         framing = self._arrived - self._body_bytes
         if framing > MAX_FRAMING_BYTES + MAX_FRAMING_RATIO * self._body_bytes:
-            raise ParseError("the origin's chunks are hardly anything but framing", b"%d" % framing)
+            raise Unacceptable("the origin's chunks are hardly anything but framing", b"%d" % framing)
 
 
 class ExactParser(HTTPClientParser):
@@ -102,7 +106,7 @@ class ExactParser(HTTPClientParser):
         """Every line before the body counts as it arrives: a folded field is told of only at its end."""
         self._head_bytes += len(line) + LINE_OVERHEAD
         if self._head_bytes > MAX_HEADER_BYTES:
-            raise ParseError("the origin's header section is too large", line[:80])
+            raise Unacceptable("the origin's header section is too large", line[:80])
         super().lineReceived(line)
 
     def headerReceived(self, name: bytes, value: bytes) -> None:
@@ -113,18 +117,18 @@ class ExactParser(HTTPClientParser):
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refused, in place of hanging up without a word."""
-        raise ParseError("a header line of the origin is too long", line[:80])
+        raise Unacceptable("a header line of the origin is too long", line[:80])
 
     def allHeadersReceived(self) -> None:
         """The head is complete."""
         fields = Fields(self._lines)
         status = self.response.code
         if status == 101:
-            raise ParseError("the origin changed the protocol, which nobody asked for", b"101")
+            raise Unacceptable("the origin changed the protocol, which nobody asked for", b"101")
         if 100 <= status < 200:
             self._interim += 1
             if self._interim > MAX_INTERIM:
-                raise ParseError("too many interim responses", b"%d" % status)
+                raise Unacceptable("too many interim responses", b"%d" % status)
             receiver = getattr(self.request.headers, "interim", None)
             if receiver is not None:
                 receiver(status, fields)
@@ -149,7 +153,7 @@ class ExactParser(HTTPClientParser):
         if codings == [b"chunked"]:
             self.connHeaders.setRawHeaders(b"transfer-encoding", [b"chunked"])
         elif not COMPRESSED.isdisjoint(codings):
-            raise ParseError("a transfer coding that nobody asked for", b", ".join(codings))
+            raise Unacceptable("a transfer coding that nobody asked for", b", ".join(codings))
         elif codings:
             self.connHeaders.removeHeader(b"content-length")
             self.response.ends_with_connection = True

@@ -17,6 +17,7 @@ from proxycache.interfaces import IBodyReceiver, IOriginResponse, Priority
 from proxycache.policy.fields import Fields
 
 from .agent import ExactAgent
+from .reasons import reason
 from .slots import Slot
 
 READ_AWAY = 16 * 1024
@@ -66,15 +67,15 @@ class _Body(Protocol):
         self._response.accounts.origin_bytes += len(data)
         self._receiver.received(data)
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if reason.check(ResponseDone):
+    def connectionLost(self, lost: Failure = connectionDone) -> None:
+        if lost.check(ResponseDone):
             self.finish(None)
-        elif reason.check(PotentialDataLoss) and not self._response.torn():
+        elif lost.check(PotentialDataLoss) and not self._response.torn():
             # RFC 9112, section 6.3, has an unknown coding end so; else it may be how an origin breaks off.
             proper = self._response.ends_with_connection
             self.finish(None if proper else UnframedEnd("the body ended with the connection"))
         else:
-            self.finish(BodyBroken(f"the origin's body broke off: {reason.getErrorMessage()}"))
+            self.finish(BodyBroken(f"the origin's body broke off: {reason(lost.value)}"))
 
     def pause(self) -> None:
         if not self.paused and self._receiver is not None:

@@ -25,7 +25,7 @@ from zope.interface import implementer
 from proxycache.errors import CacheReadFailed, CacheWriteFailed, DamagedChunk
 from proxycache.interfaces import ChunkSpan, ICacheFile, ICacheFiles, StoredFile
 
-from .disk import Disk
+from .disk import Disk, told
 from .location import NOT_THERE, Location
 from .private import make_directory
 from .verified import Verified
@@ -234,7 +234,7 @@ class CacheFiles:
                     os.close(probe)
                     os.unlink(name)
             except OSError as error:
-                return str(error)
+                return told(error)
             return None
 
         return self._disk.run(work, "looking at the disk")

@@ -23,7 +23,7 @@ from proxycache.errors import MetadataUnavailable, UnknownSchema
 from proxycache.interfaces import IDiskReactor
 from proxycache.log import make_logger
 
-from .disk import DaemonThread, Disk
+from .disk import DaemonThread, Disk, told
 from .private import close_to_strangers, make_directory, make_file
 
 T = TypeVar("T")
@@ -250,7 +250,7 @@ class Database:
         try:
             fresh = self._open_file()
         except (OSError, sqlite3.Error) as error:
-            self._failed(str(error))
+            self._failed(told(error))
             return
         self._open_pools(fresh)
 
@@ -370,7 +370,7 @@ class Database:
 
     def _not_recovered(self, failure: Failure) -> None:
         self._repair = None
-        self._failed(failure.getErrorMessage())
+        self._failed(told(cast(BaseException, failure.value)))
 
     def _look(self) -> tuple[int, int] | None:
         try:

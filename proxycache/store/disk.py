@@ -28,6 +28,13 @@ GIVEN_UP_SECONDS = 30.0
 """How long a disk that hangs is left alone, unless it answers before."""
 
 
+def told(error: BaseException) -> str:
+    """What the system says of an error, and of which file."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+
+
 class DaemonThread(threading.Thread):
     """A thread that hangs in the kernel must not keep the process from ending."""
 

@@ -19,6 +19,7 @@ from proxycache.log import make_logger
 from proxycache.policy.cachestatus import VIA, CacheStatus
 from proxycache.policy.fields import Fields
 from proxycache.policy.forwarding import forwarded_fields
+from proxycache.policy.loglines import escaped, loggable
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.redirects import with_own_references
 from proxycache.policy.retrying import MAX_ATTEMPTS
@@ -29,6 +30,9 @@ from proxycache.stream.servestream import ServeStream
 from .answers import ErrorAnswer, answer_to
 from .protocol import StrictRequest
 from .serving import Serving
+
+MAX_METHOD = 64
+"""Characters of a method: the longest that is registered has 17."""
 
 SEND_TIMEOUT_SECONDS = 600.0
 """A client that takes no byte for so long is gone; a paused player is not."""
@@ -219,7 +223,9 @@ class Exchange:
     def not_allowed(self, methods: Sequence[str]) -> None:
         """Answer 405 with those that are."""
         allow = ", ".join(methods)
-        self.refuse(ErrorAnswer(405, f"{self.method} is not allowed here", ((b"Allow", allow.encode("ascii")),)))
+        self.refuse(
+            ErrorAnswer(405, f"{self._shown_method()} is not allowed here", ((b"Allow", allow.encode("ascii")),))
+        )
 
     async def fail(self, error: Exception) -> None:
         """Before the head an error is a status; after it only an aborted connection says that the body is short."""
@@ -238,8 +244,11 @@ class Exchange:
 
     # The account
 
+    def _shown_method(self) -> str:
+        return escaped(self.request.method, MAX_METHOD)
+
     def _uri(self) -> str:
-        return str(self.request.uri.decode("ascii", "backslashreplace"))
+        return loggable(self.request.uri, self.serving.unlogged)
 
     def _by_source(self) -> Counter[str]:
         total: Counter[str] = Counter()
@@ -259,7 +268,7 @@ class Exchange:
             '{client} "{method} {uri}" {status} {total} cache={cache} fill={fill} passthrough={passthrough}'
             ' {seconds:.3f}s "{cache_status}"',
             client=self.client or "-",
-            method=self.method,
+            method=self._shown_method(),
             uri=self._uri(),
             status=status,
             total=by_source.total(),
@@ -267,5 +276,5 @@ class Exchange:
             fill=by_source["fill"],
             passthrough=by_source["passthrough"],
             seconds=self.serving.clock.seconds() - self._began,
-            cache_status=self._cache_status.render().decode("ascii"),
+            cache_status=escaped(self._cache_status.render()),
         )

@@ -26,6 +26,7 @@ class Serving:
     @ivar retry_timeout: seconds for each of these.
     @ivar hosts: what we are known as, beside the addresses of connections.
     @ivar show_key: whether Cache-Status tells the cache key.
+    @ivar unlogged: names of query parameters whose values no log tells.
     """
 
     clock: IReactorTime
@@ -39,4 +40,5 @@ class Serving:
     retry_timeout: float
     hosts: frozenset[Authority] = frozenset()
     show_key: bool = False
+    unlogged: frozenset[bytes] = frozenset()
     failing: Failing = field(factory=Failing)

@@ -164,7 +164,7 @@ class TestMetrics:
         film.get_whole()
         after = rig.proxy.metrics()
         assert growth(before, after, "proxycache_retries_total") >= 1
-        assert growth(before, after, 'proxycache_origin_failures_total{kind="OriginUnreachable"}') >= 1
+        assert growth(before, after, 'proxycache_origin_failures_total{kind="unreachable"}') >= 1
 
     def test_fills_and_waiters_come_and_go(self, rig: Rig) -> None:
         film = rig.put(3 * MIB)
