@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from proxycache import __version__
 from proxycache.config import configure, read_file
 from proxycache.errors import ConfigurationError, UnknownSchema, UnusablePlace
 from proxycache.store.database import check_version
@@ -16,6 +17,7 @@ from proxycache.store.place import check_place
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit status."""
     parser = argparse.ArgumentParser(prog="proxycache", description="Tools beside 'twistd proxycache'.")
+    parser.add_argument("--version", action="version", version=f"proxycache {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check-config", help="check a configuration file")
     check.add_argument("file", type=Path)

@@ -11,6 +11,7 @@ from twisted.application.service import IService
 from twisted.python import usage
 from twisted.python.util import runAsEffectiveUser
 
+from proxycache import __version__
 from proxycache.config import Configuration, configure, read_file
 from proxycache.errors import ConfigurationError, PlaceInUse, UnknownSchema, UnusablePlace
 
@@ -42,6 +43,11 @@ class Options(usage.Options):
     def opt_listen(self, endpoint: str) -> None:
         """Endpoint to listen on, such as tcp:8080:interface=127.0.0.1; may repeat."""
         self["listen"].append(endpoint)
+
+    def opt_version(self) -> None:
+        """Display the version of proxycache, and exit."""
+        print(f"proxycache {__version__}")
+        raise SystemExit(0)
 
     @property
     def source(self) -> str:

@@ -68,10 +68,15 @@ def twistd(directory: Path, *options: str, twistd_options: Sequence[str] = ()) -
     return begin(directory, [program, "-n", "--pidfile=", *twistd_options, "proxycache", *options])
 
 
+def proxycache(directory: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """Begin the `proxycache` command."""
+    main = "import sys; from proxycache.cli import main; sys.exit(main())"
+    return begin(directory, [sys.executable, "-c", main, *arguments])
+
+
 def check_config(directory: Path, file: Path) -> "subprocess.Popen[str]":
     """Begin `proxycache check-config`."""
-    main = "import sys; from proxycache.cli import main; sys.exit(main())"
-    return begin(directory, [sys.executable, "-c", main, "check-config", str(file)])
+    return proxycache(directory, "check-config", str(file))
 
 
 EACH = """

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from proxycache import __version__
 from tests.integration.rig import KIB, MIB
-from tests.integration.starts import end, twistd
+from tests.integration.starts import Ended, end, proxycache, twistd
 from tests.servers.deadline import until
 from tests.servers.fetch import fetch, same
 from tests.servers.origin import Origin, Pattern
@@ -102,6 +103,11 @@ def test_help_names_them_all(tmp_path: Path) -> None:
     assert ended.status == 0, ended.output
     for option in ("config", "origin", "listen", "admin", "cache-dir", "database", "max-size", "chunk-size"):
         assert f"--{option}=" in ended.output, ended.output
+
+
+def test_the_version_is_ours(tmp_path: Path) -> None:
+    for process in (twistd(tmp_path, "--version"), proxycache(tmp_path, "--version")):
+        assert end(process) == Ended(0, f"proxycache {__version__}\n")
 
 
 def test_the_defaults(tmp_path: Path, origin: Origin) -> None:
