@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection
 from typing import Protocol
 
 from attrs import evolve
 from twisted.internet.interfaces import IDelayedCall
 
-from proxycache.errors import FillPreempted, InvalidAnswer, ObjectChanged, OriginStatus
+from proxycache.errors import BodyBroken, FillPreempted, InvalidAnswer, ObjectChanged, OriginStatus
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
 from proxycache.policy.answers import BodyExtent, body_extent, check_version, end_told
@@ -16,7 +17,7 @@ from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.entry import Representation
 from proxycache.policy.readahead import MAX_WINDOW, NEAR
-from proxycache.policy.retrying import retry_delay
+from proxycache.policy.retrying import MAX_ATTEMPTS, MIN_PROGRESS, retry_delay
 
 from .chunkbuffer import BufferState
 from .contents import MAX_UNSTORED, MAX_WRITING, Contents
@@ -24,6 +25,9 @@ from .reader import Reader
 from .run import Run
 from .surroundings import Surroundings
 from .waiters import Waiters
+
+MAX_FAILURES = 64
+"""Places that a body has broken at, and from which nobody has gone on, that are remembered."""
 
 
 class Fetched(Protocol):
@@ -77,7 +81,7 @@ class Fetching:
         self._contents = contents
         self._waiters = waiters
         self._around = around
-        self._failures = 0
+        self._failures: OrderedDict[int, int] = OrderedDict()
         self._again: IDelayedCall | None = None
         self._filled_in: set[int] = set()
         self._log = make_logger()
@@ -98,6 +102,7 @@ class Fetching:
             self._again.cancel()
             self._again = None
         self._filled_in.clear()
+        self._failures.clear()
         for run in list(self.runs):
             self._drop(run)
 
@@ -219,6 +224,7 @@ class Fetching:
                 fields = fields.adding((b"If-Range", self._generation.representation.validator.value))
             sent = evolve(request, fields=fields, asked=RangeSpec(start, stop - 1), joins=True)
         run.kept = kept
+        run.failures = self._failures.pop(run.start, 0)
         self._began(run)
         run.send(self._around.origin, sent)
 
@@ -260,6 +266,7 @@ class Fetching:
             self._generation.renew(evolve(self._generation.representation, rangeless=True))
             run.stop = self.length
             run.allowance = run.start + MAX_WINDOW
+        self._check_size(run, extent)
         return extent
 
     # What arrives
@@ -267,8 +274,6 @@ class Fetching:
     def landed(self, start: int, data: bytes) -> int:
         """Bytes C{[start, start + len(data))} arrived; tells how many of them were not here before."""
         new = self._contents.put(start, data)
-        if new:
-            self._failures = 0
         self._waiters.wake(start, start + len(data))
         return new
 
@@ -312,22 +317,56 @@ class Fetching:
             # Nothing may be put beside what came, so it will never be complete.
             self._around.unusable(self._generation)
             self._waiters.fail(error, 0, None)
-        elif run.new_bytes:
-            self._around.accounts.retries += 1
-            self._log.info(
-                "{generation}: {error}; resuming at {at}", generation=self._generation, error=error, at=run.position
-            )
-            self._go_on()
         else:
-            # A request that failed was tried again by the origin's client; a body without a byte was not.
-            self._failures += 1
-            delay = retry_delay(self._failures, None) if run.answered else None
-            if delay is None or isinstance(error, InvalidAnswer):
-                self._failures = 0
-                self._waiters.fail(error, run.start, run.stop)
-            elif self._again is None:
-                self._around.accounts.retries += 1
-                self._again = self._around.clock.callLater(delay, self._try_again)
+            self._broken(run, error)
+
+    def _broken(self, run: Run, error: Exception) -> None:
+        """Ask for the rest, at once where there was some progress, but not for ever where there is next to none."""
+        failures = 0 if run.new_bytes >= MIN_PROGRESS else run.failures + run.answered
+        self._remember(run.position, failures)
+        delay: float | None = None
+        if run.new_bytes and failures <= 1:
+            delay = 0.0
+        elif run.answered and not isinstance(error, InvalidAnswer):
+            # A request that failed was tried again by the origin's client; a body was not.
+            delay = retry_delay(failures, None)
+        if delay is None:
+            self._waiters.fail(error, run.position, run.stop)
+            return
+        self._around.accounts.retries += 1
+        self._log.info(
+            "{generation}: {error}; resuming at {at}", generation=self._generation, error=error, at=run.position
+        )
+        if not delay:
+            self._go_on()
+        elif self._again is None:
+            self._again = self._around.clock.callLater(delay, self._try_again)
+
+    def _check_size(self, run: Run, extent: BodyExtent) -> None:
+        """An answer may be for less than was asked for; again and again for next to nothing, it is a failure.
+
+        @raise BodyBroken: it is one.
+        """
+        if extent.stop is None or not self.joinable or extent.stop - run.start >= MIN_PROGRESS:
+            return
+        if any(limit is not None and extent.stop >= limit for limit in (run.stop, self.length)):
+            return
+        failures = run.failures + 1
+        self._remember(extent.stop, failures)
+        if failures >= MAX_ATTEMPTS:
+            self._remember(run.start, failures)
+            raise BodyBroken(f"no more than {extent.stop - run.start} bytes in an answer")
+
+    def _remember(self, position: int, failures: int) -> None:
+        """So many attempts in a row brought next to nothing of what comes from C{position} on."""
+        if failures:
+            self._failures[self._begins(position)] = failures
+        if len(self._failures) > MAX_FAILURES:
+            self._failures.popitem(last=False)
+
+    def _begins(self, position: int) -> int:
+        """Where a run has to begin to bring the byte at C{position}."""
+        return 0 if self._generation.representation.rangeless else position
 
     def _try_again(self) -> None:
         self._again = None

@@ -53,6 +53,7 @@ class Run:
     @ivar allowance: how far it may run ahead of its readers, one past the last byte; None: as far as it likes.
     @ivar new_bytes: body bytes that arrived and were not here before.
     @ivar asked: the range that was asked for, None for the whole.
+    @ivar failures: attempts in a row before it that brought next to nothing of what it is to bring.
     @ivar kept: whether it goes on without a reader, since it belongs to what one was reading.
     """
 
@@ -60,6 +61,7 @@ class Run:
         self, owner: RunOwner, start: int, stop: int | None, priority: Priority, allowance: int | None = None
     ) -> None:
         self.kept = False
+        self.failures = 0
         self.start = start
         self.position = start
         self.stop = stop

@@ -15,6 +15,7 @@ from proxycache.accounts import Accounts
 from proxycache.errors import BodyBroken, FillPreempted, OriginTimeout, UnframedEnd
 from proxycache.interfaces import IBodyReceiver, IOriginResponse, Priority
 from proxycache.policy.fields import Fields
+from proxycache.policy.retrying import least_progress
 
 from .agent import ExactAgent
 from .reasons import reason
@@ -25,13 +26,18 @@ READ_AWAY = 16 * 1024
 
 
 class _Body(Protocol):
-    """Passes a body on. The idle deadline runs only while we read: our own pause is not the origin's stall."""
+    """Passes a body on. The idle deadline runs only while we read: our own pause is not the origin's stall.
+
+    A byte now and then does not keep it alive: what came since C{_since} is looked at when as long has passed.
+    """
 
     def __init__(self, response: OriginResponse, receiver: IBodyReceiver | None) -> None:
         self._response = response
         self._receiver = receiver
         self._timer: IDelayedCall | None = None
         self._last = 0.0
+        self._since = 0.0
+        self._came = 0
         self.paused = False
 
     def _producer(self) -> IPushProducer:
@@ -45,7 +51,8 @@ class _Body(Protocol):
             self._watch()
 
     def _watch(self) -> None:
-        self._last = self._response.clock.seconds()
+        self._last = self._since = self._response.clock.seconds()
+        self._came = 0
         if self._timer is None:
             self._timer = self._response.clock.callLater(self._response.idle_timeout, self._look)
 
@@ -53,17 +60,26 @@ class _Body(Protocol):
         self._timer = None
         if self.paused or self._receiver is None:
             return
-        left = self._last + self._response.idle_timeout - self._response.clock.seconds()
-        if left > 0:
-            self._timer = self._response.clock.callLater(left, self._look)
+        now, idle = self._response.clock.seconds(), self._response.idle_timeout
+        if now >= self._last + idle:
+            self._give_up(f"no byte from the origin for {idle:g} s")
             return
-        self.finish(OriginTimeout(f"no byte from the origin for {self._response.idle_timeout:g} s"))
+        if now >= self._since + idle:
+            if self._came < self._response.least_progress:
+                self._give_up(f"no more than {self._came} bytes from the origin in {idle:g} s")
+                return
+            self._since, self._came = now, 0
+        self._timer = self._response.clock.callLater(min(self._last, self._since) + idle - now, self._look)
+
+    def _give_up(self, why: str) -> None:
+        self.finish(OriginTimeout(why))
         self.stop()
 
     def dataReceived(self, data: bytes) -> None:
         if self._receiver is None:
             return
         self._last = self._response.clock.seconds()
+        self._came += len(data)
         self._response.accounts.origin_bytes += len(data)
         self._receiver.received(data)
 
@@ -129,6 +145,7 @@ class OriginResponse:
         self.response_time = response_time
         self.clock = clock
         self.idle_timeout = idle_timeout
+        self.least_progress = least_progress(fields, self.body_length, idle_timeout)
         self.torn = exact.torn
         self.ends_with_connection = exact.ends_with_connection
         self.accounts = accounts

@@ -10,6 +10,12 @@ from .freshness import response_directives
 MAX_ATTEMPTS = 3
 """Requests in a row that may fail without one byte of progress."""
 
+MIN_PROGRESS = 32 * 1024
+"""Bytes that an attempt has to bring, unless it brings all that is missing: with less it has failed."""
+
+MIN_RATE = 100.0
+"""Bytes a second, on average over the deadline for the next byte, that count as progress of an object's body."""
+
 FIRST_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 30.0
 
@@ -62,6 +68,18 @@ class Failing:
     def lasts(self, url: bytes, now: float) -> bool:
         """Whether another attempt is hardly worth its time."""
         return now < self._until.get(url, 0.0)
+
+
+def least_progress(response: Fields, length: int | None, seconds: float) -> float:
+    """Bytes of a body that have to come in C{seconds}.
+
+    One at least; more of what has a length or a validator. What has neither may be a feed, which says something now and
+    then.
+
+    @param length: declared length of the body, None where it is not.
+    """
+    an_object = length is not None or any(response.first(name) is not None for name in (b"etag", b"last-modified"))
+    return MIN_RATE * seconds if an_object else 1.0
 
 
 EXPIRED_STATUSES = frozenset({401, 403, 410})

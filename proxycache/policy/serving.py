@@ -9,6 +9,8 @@ from enum import Enum
 
 from attrs import evolve, frozen
 
+from .retrying import MIN_PROGRESS
+
 
 class State(Enum):
     """Where the next byte comes from."""
@@ -74,8 +76,8 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
         )
     },
 }
-"""Retries are full again only once bytes were delivered: a fetch that succeeds but cannot be read back has to
-end in passthrough, not in a circle."""
+"""Retries are full again only once L{MIN_PROGRESS} bytes were delivered: a fetch that succeeds but cannot be read back,
+or brings next to nothing, has to end in passthrough, not in a circle."""
 
 
 class ImpossibleTransition(ValueError):
@@ -88,6 +90,7 @@ class Position:
 
     @ivar cursor: next byte to deliver; bytes before it are with the client.
     @ivar stop: one past the last byte; None where the end of the body will tell.
+    @ivar failed_at: where the cursor was when a retry was last spent.
     """
 
     state: State
@@ -95,6 +98,7 @@ class Position:
     stop: int | None
     retries_left: int
     retry_attempts: int
+    failed_at: int = 0
 
     @classmethod
     def begin(cls, cursor: int, stop: int | None, retry_attempts: int) -> Position:
@@ -115,12 +119,13 @@ def advance(position: Position, event: Event, delivered: int = 0) -> Position:
     short = event is Event.COMPLETE and position.stop is not None and position.cursor != position.stop
     if transition is None or beyond or short or delivered < 0 or (delivered and event is not Event.DELIVERED):
         raise ImpossibleTransition(f"{event.name} in {position.state.name} at {position.cursor}, {delivered} bytes")
-    to, retries = transition.to, position.retries_left
-    if transition.retries is Retries.REFILL and delivered:
+    to, retries, failed_at = transition.to, position.retries_left, position.failed_at
+    if transition.retries is Retries.REFILL and cursor - failed_at >= MIN_PROGRESS:
         retries = position.retry_attempts
     elif transition.retries is Retries.SPEND:
         if retries == 0 and transition.otherwise is not None:
             to = transition.otherwise
         else:
             retries -= 1
-    return evolve(position, state=to, cursor=cursor, retries_left=retries)
+            failed_at = cursor
+    return evolve(position, state=to, cursor=cursor, retries_left=retries, failed_at=failed_at)

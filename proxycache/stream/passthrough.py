@@ -22,7 +22,7 @@ from proxycache.interfaces import IBodyReceiver, IOrigin, IOriginResponse, Origi
 from proxycache.policy.answers import BodyExtent, body_extent, end_told
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.redirects import REDIRECT_STATUSES
-from proxycache.policy.retrying import MAX_ATTEMPTS
+from proxycache.policy.retrying import MAX_ATTEMPTS, MIN_PROGRESS
 from proxycache.policy.validators import Validator, strong_validator
 
 YIELD_SECONDS = 0.2
@@ -75,6 +75,7 @@ class PassthroughProducer:
         self._taken = False
         self._patience: IDelayedCall | None = None
         self._failures = 0
+        self._failed_at = cursor
         self._done: Deferred[None] | None = None
         self._held: list[bytes] = []
 
@@ -168,8 +169,9 @@ class PassthroughProducer:
             data = data[: self._stop - self.cursor]
         if not data:
             return
-        self._failures = 0
         self.cursor += len(data)
+        if self.cursor - self._failed_at >= MIN_PROGRESS:
+            self._failures = 0
         if self._consumer is not None:
             self._consumer.write(data)
         if self._stop is not None and self.cursor >= self._stop and self._done is not None:
@@ -207,6 +209,7 @@ class PassthroughProducer:
         """Another failure without progress; raised once there were enough, or where nothing can be resumed."""
         if not isinstance(error, FillPreempted):
             self._failures += 1
+            self._failed_at = self.cursor
         if self._validator is None or self._failures >= MAX_ATTEMPTS:
             raise error
         self._accounts.retries += 1

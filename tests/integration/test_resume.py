@@ -81,6 +81,46 @@ def without_progress_it_ends(rig: Rig) -> None:
 
 
 @SLOW
+def with_next_to_no_progress_it_ends(rig: Rig) -> None:
+    """Some bytes each time, then it breaks or stalls; also where the answers are for so little."""
+    breaks = [
+        Fault(cut_after=1000),
+        Fault(stall_after=1000),
+        Fault(framing="chunked", cut_after=1000),
+        Fault(ignore_range=True, cut_after=1000),
+    ]
+    films = [rig.put(3 * MIB) for _ in breaks] + [rig.put(3 * MIB, cache_control="no-store") for _ in breaks]
+    for film, fault in zip(films, breaks * 2, strict=True):
+        film.fault(fault, None)
+    for answer, film in zip(at_once([film.get for film in films]), films, strict=True):
+        aborted(answer, film.body)
+        assert len(film.requests) < 15
+
+
+@SLOW
+def with_answers_for_a_few_bytes_each_it_ends(rig: Rig) -> None:
+    """Each of them is right, and says so."""
+    film = rig.put(3 * MIB)
+    film.get_part(0, MIB)
+    for number in range(100):
+        start = MIB + 10 * number
+        fault = Fault(body_range=(start, start + 10), content_range=f"bytes {start}-{start + 9}/{3 * MIB}")
+        film.fault(fault, None, when=lambda served, start=start: served.range.startswith(f"bytes={start}-"))  # type: ignore[misc]
+    aborted(film.get(f"{MIB}-"), film.body, MIB)
+    assert len(film.requests) < 15
+
+
+@SLOW
+def a_byte_now_and_then_is_a_stall(rig: Rig) -> None:
+    films = [rig.put(3 * MIB), rig.put(3 * MIB, cache_control="no-store")]
+    for film in films:
+        rig.origin.throttle(film.path, 20)
+    for answer, film in zip(at_once([film.get for film in films]), films, strict=True):
+        aborted(answer, film.body)
+        assert len(film.requests) < 15
+
+
+@SLOW
 def an_origin_that_is_gone_for_good(rig: Rig) -> None:
     film = rig.put(3 * MIB)
     film.fault(Fault(cut_after=MIB))

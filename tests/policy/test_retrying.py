@@ -9,6 +9,7 @@ from proxycache.policy.retrying import (
     RETRYABLE_STATUSES,
     Failing,
     is_transient,
+    least_progress,
     retry_delay,
 )
 
@@ -23,6 +24,11 @@ def test_delays(case: Case) -> None:
 @cases("transient", "status", "response", "transient")
 def test_failures_that_may_be_over_soon(case: Case) -> None:
     assert is_transient(case["status"], case.fields("response")) is case["transient"]
+
+
+@cases("progress", "length", "response", "least")
+def test_the_least_progress(case: Case) -> None:
+    assert least_progress(case.fields("response"), case.get("length"), 30.0) == case["least"]
 
 
 def test_it_ends_and_waits_longer_each_time() -> None:

@@ -8,6 +8,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxycache.policy.retrying import MIN_PROGRESS
 from proxycache.policy.serving import (
     TERMINAL,
     TRANSITIONS,
@@ -75,13 +76,25 @@ def test_passthrough_never_goes_back() -> None:
 
 
 def test_a_retry_is_spent_when_it_begins_and_refilled_by_bytes() -> None:
-    position = Position.begin(0, 100, retry_attempts=2)
+    position = Position.begin(0, 2 * MIN_PROGRESS, retry_attempts=2)
     position = advance(position, Event.READ_FAILED)
     assert (position.state, position.retries_left) == (RETRY, 1)
     position = advance(position, Event.REFETCHED)
     assert (position.state, position.retries_left) == (TRY, 1)
+    position = advance(position, Event.DELIVERED, MIN_PROGRESS - 1)
+    assert (position.state, position.retries_left) == (TRY, 1)
     position = advance(position, Event.DELIVERED, 1)
     assert (position.state, position.retries_left) == (TRY, 2)
+
+
+def test_a_few_bytes_refill_none() -> None:
+    """Else a body that advances by so little each time would never end."""
+    position, steps = Position.begin(1000, None, retry_attempts=1), 0
+    while position.state is not PASS:
+        event = {TRY: Event.FILL_FAILED, RETRY: Event.REFETCHED}[position.state]
+        position = advance(advance(position, Event.DELIVERED, 10) if position.state is TRY else position, event)
+        steps += 1
+    assert steps == 3
 
 
 @pytest.mark.parametrize("attempts", [0, 1, 2, 5])

@@ -22,7 +22,7 @@ from proxycache.interfaces import IBodyReceiver, IOrigin, IOriginResponse, Prior
 from proxycache.policy.answers import BodyExtent
 from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.fields import Fields, Line
-from proxycache.policy.retrying import MAX_ATTEMPTS
+from proxycache.policy.retrying import MAX_ATTEMPTS, MIN_PROGRESS
 from proxycache.policy.validators import Validator
 from proxycache.stream.passthrough import YIELD_SECONDS, PassthroughProducer
 
@@ -153,14 +153,15 @@ def test_a_body_that_ends_early_is_resumed(end: Exception | None) -> None:
 
 
 def test_narrower_answers_are_put_together() -> None:
-    passed = Passed()
+    length, piece = 10 * MIN_PROGRESS, MIN_PROGRESS
+    passed = Passed(stop=length, length=length)
     passed.start()
-    for start in range(0, 100, 25):
-        response = passed.part(start, start + 25)
-        response.send(CONTENT[start : start + 25])
-        if start < 75:
+    for start in range(0, length, piece):
+        response = passed.part(start, start + piece, b"%d" % length)
+        response.send(bytes(piece))
+        if start + piece < length:
             response.end()
-    assert (passed.consumer.data, passed.results) == (CONTENT, [None])
+    assert (passed.consumer.data, passed.results) == (bytes(length), [None])
 
 
 def test_of_a_wider_answer_only_what_is_wanted_passes() -> None:
@@ -199,16 +200,35 @@ def test_it_gives_up_after_some_failures_in_a_row_without_a_byte() -> None:
     assert passed.consumer.data == CONTENT[:10]
 
 
-def test_every_byte_is_progress() -> None:
-    passed = Passed(stop=10)
-    response = passed.adopt()
+@pytest.mark.parametrize("count", [1, MIN_PROGRESS - 1])
+def test_next_to_nothing_each_time_is_no_progress(count: int) -> None:
+    length = 100 * MIN_PROGRESS
+    passed = Passed(stop=length, length=length)
+    response = passed.adopt(stop=length, length=length)
     passed.start()
-    for at in range(9):
-        response.send(CONTENT[at : at + 1])
+    error = BodyBroken("x")
+    for attempt in range(1, MAX_ATTEMPTS):
+        response.send(bytes(count))
+        response.end(error)
+        response = passed.part(attempt * count, length, b"%d" % length)
+    response.send(bytes(count))
+    response.end(error)
+    assert passed.results == [error]
+    assert len(passed.consumer.data) == MAX_ATTEMPTS * count
+
+
+def test_a_little_more_is() -> None:
+    """It may break as often as it likes."""
+    length = 20 * MIN_PROGRESS
+    passed = Passed(stop=length, length=length)
+    response = passed.adopt(stop=length, length=length)
+    passed.start()
+    for at in range(MIN_PROGRESS, length, MIN_PROGRESS):
+        response.send(bytes(MIN_PROGRESS))
         response.end(BodyBroken("x"))
-        response = passed.part(at + 1)
-    response.send(CONTENT[9:10])
-    assert (passed.consumer.data, passed.results) == (CONTENT[:10], [None])
+        response = passed.part(at, length, b"%d" % length)
+    response.send(bytes(MIN_PROGRESS))
+    assert (len(passed.consumer.data), passed.results) == (length, [None])
 
 
 def test_without_a_validator_nothing_is_resumed() -> None:
