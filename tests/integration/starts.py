@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.proxycache import ROOT
-
-SECONDS = 20.0
+from tests.servers.proxycache import ROOT, START_SECONDS
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def begin(directory: Path, command: list[str]) -> "subprocess.Popen[str]":
 def end(process: "subprocess.Popen[str]") -> Ended:
     """Wait for its end; a product that starts after all is ended, and fails the test."""
     try:
-        output, _ = process.communicate(timeout=SECONDS)
+        output, _ = process.communicate(timeout=START_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         output, _ = process.communicate()
