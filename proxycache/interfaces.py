@@ -251,6 +251,9 @@ class IMetadataStore(Interface):
     def state() -> str | None:
         """None where the database answers, else the reason why not."""
 
+    def is_unwritten(id: str) -> bool:
+        """Whether the database has not yet learned of a generation what L{save} was told last."""
+
 
 class IDiskReactor(IReactorTime, IReactorFromThreads):
     """What work in the disk's threads needs of the reactor."""

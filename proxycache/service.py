@@ -29,6 +29,7 @@ from proxycache.origin.slots import Slots
 from proxycache.origin.timeouts import Timeouts
 from proxycache.store.cachefile import CacheFiles
 from proxycache.store.database import Database
+from proxycache.store.descriptors import Descriptors, descriptor_limit
 from proxycache.store.disk import Disk
 from proxycache.store.metadata import MetadataStore
 from proxycache.store.space import Space, SpaceLimits
@@ -43,6 +44,9 @@ DISK_THREADS = 4
 
 STOCK_SECONDS = 2.0
 """How long chunks wait to be written until it is known what is on the disk from before."""
+
+OWN_DESCRIPTORS = 32
+"""Beside those of clients, origins and cache files: the database, listeners, logs, files that a thread works on."""
 
 DATABASE_DISK_THREADS = 2
 """Threads that open and close the database; its queries have their own."""
@@ -60,7 +64,8 @@ class CacheService(Service):
         self._database_disk = Disk(reactor, DATABASE_DISK_THREADS)
         self._stock_taken = False
         self._patience: IDelayedCall | None = None
-        self.files = CacheFiles(cache.directory, self._disk, time.time_ns)
+        descriptors = Descriptors(descriptor_limit(), fetch.connections + OWN_DESCRIPTORS)
+        self.files = CacheFiles(cache.directory, self._disk, time.time_ns, descriptors)
         self._database = Database(
             reactor, cache.database_path(), self._database_disk, self.accounts, now, self._database_opened
         )
@@ -121,6 +126,7 @@ class CacheService(Service):
             hosts=configuration.server.authorities(),
             show_key=configuration.server.cache_status_key,
             unlogged=frozenset[bytes]().union(*(origin.ignore_query for origin in origins)),
+            has_room=descriptors.has_room,
         )
 
     def startService(self) -> None:

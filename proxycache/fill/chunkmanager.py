@@ -40,7 +40,7 @@ from .probe import Answer, Obtained, Probe, Probes, Question, Relayed
 from .surroundings import Surroundings
 
 MAX_IDLE = 512
-"""Generations without a reader that stay in memory, their files open."""
+"""Generations without a reader that stay in memory."""
 
 MAX_VARIANTS = 16
 """Variants of one key in memory; the least recently used goes first."""
@@ -167,8 +167,7 @@ class ChunkManager:
             self._around.metadata.used(generation.id, now)
         if generation.representation.source_url != target.source_url:
             generation.renew(evolve(generation.representation, source_url=target.source_url))
-        self._idle[generation.id] = generation
-        self._idle.move_to_end(generation.id)
+        self._rest(target.key)
 
     # Asking the origin
 
@@ -351,21 +350,27 @@ class ChunkManager:
     def _remember(self, generation: Generation) -> None:
         self._variants.setdefault(generation.representation.key, []).insert(0, generation)
         self._by_id[generation.id] = generation
+        self._rest(generation.representation.key)
         self._drop_idle()
-        self._idle[generation.id] = generation
 
     def _replace(self, generation: Generation) -> None:
         """A new generation takes the place of the one of its variant, which serves out its readers."""
         key, vary = generation.representation.key, generation.representation.vary
         for old in list(self._variants.get(key, ())):
             if old.representation.vary == vary:
-                self._forget(old)
+                self.unusable(old)
         self._remember(generation)
         for old in self._variants[key][MAX_VARIANTS:]:
             self.unusable(old)
 
     def _forget(self, generation: Generation) -> None:
         """Out of the index. Its readers keep it; its file goes with the last of them."""
+        self._take_out(generation)
+        generation.indexed = False
+        if not generation.busy:
+            self._end(generation)
+
+    def _take_out(self, generation: Generation) -> None:
         variants = self._variants.get(generation.representation.key, [])
         if generation in variants:
             variants.remove(generation)
@@ -373,9 +378,6 @@ class ChunkManager:
                 del self._variants[generation.representation.key]
         self._idle.pop(generation.id, None)
         self._noted.pop(generation.id, None)
-        generation.indexed = False
-        if not generation.busy:
-            self._end(generation)
 
     def unusable(self, generation: Generation) -> None:
         """The next request asks the origin."""
@@ -392,22 +394,41 @@ class ChunkManager:
         if generation not in self._variants.get(generation.representation.key, ()):
             self._end(generation)
             return
-        self._idle[generation.id] = generation
-        self._idle.move_to_end(generation.id)
+        self._rest(generation.representation.key)
         self._drop_idle()
 
+    def _rest(self, key: bytes) -> None:
+        """What is stored under a key was used, and goes last; it comes into memory together, and leaves it so."""
+        for generation in self._variants[key]:
+            self._idle[generation.id] = generation
+            self._idle.move_to_end(generation.id)
+
     def _drop_idle(self) -> None:
-        """Only memory is given back: the database knows it all."""
-        for id, generation in list(self._idle.items()) if len(self._idle) > MAX_IDLE else ():
+        """Give memory back."""
+        if len(self._idle) <= MAX_IDLE:
+            return
+        for generation in list(self._idle.values()):
             if len(self._idle) <= MAX_IDLE // 2:
                 return
-            variants = self._variants.get(generation.representation.key, [])
-            if generation.busy or variants != [generation] or self._around.metadata.state() is not None:
-                continue
-            generation.contents.close_file()
-            del self._variants[generation.representation.key]
-            for index in (self._idle, self._by_id, self._noted):
-                index.pop(id, None)
+            key = generation.representation.key
+            variants = self._variants.get(key, [])
+            if any(each.at_work for each in variants):
+                # They are back when that is over: see L{idle}.
+                for each in variants:
+                    self._idle.pop(each.id, None)
+            elif key not in self._probes and not any(each.busy for each in variants):
+                for each in list(variants):
+                    self._drop(each)
+
+    def _drop(self, generation: Generation) -> None:
+        """The database knows it all; where that has not learned of it and takes nothing now, it is lost."""
+        metadata = self._around.metadata
+        if metadata.state() is not None and metadata.is_unwritten(generation.id):
+            self.unusable(generation)
+            return
+        generation.contents.close_file()
+        self._take_out(generation)
+        self._by_id.pop(generation.id)
 
     # Eviction, repair, end
 

@@ -59,6 +59,9 @@ class Generation:
 
     def _settled(self) -> None:
         self._fetching.resume()
+        if not self.indexed and not self.busy:
+            # It had only to get its last chunk to the disk.
+            self._around.idle(self)
 
     def __repr__(self) -> str:
         return f"<Generation {self.id} of {escaped(self.representation.key)}>"
@@ -133,9 +136,14 @@ class Generation:
         )
 
     @property
+    def at_work(self) -> bool:
+        """Whether anybody reads it, or may come back: the surroundings are told when that is over."""
+        return bool(self.readers or self.runs or self._linger)
+
+    @property
     def busy(self) -> bool:
         """Whether anything is under way."""
-        return bool(self.readers or self.runs or self.contents.in_memory or self._linger)
+        return self.at_work or self.contents.in_memory
 
     def renew(self, representation: Representation) -> None:
         """A revalidation changed the record; the bytes are those we have."""

@@ -25,6 +25,7 @@ from zope.interface import implementer
 from proxycache.errors import CacheReadFailed, CacheWriteFailed, DamagedChunk
 from proxycache.interfaces import ChunkSpan, ICacheFile, ICacheFiles, StoredFile
 
+from .descriptors import Descriptor, Descriptors
 from .disk import Disk, told
 from .location import NOT_THERE, Location
 from .private import make_directory
@@ -42,20 +43,6 @@ def checksum(data: bytes | bytearray | memoryview) -> int:
     return xxhash.xxh3_64_intdigest(data)
 
 
-class _Descriptor:
-    """An open file that closes once nobody holds it: a thread that still works on it never meets its successor."""
-
-    __slots__ = ("inode", "number")
-
-    def __init__(self, location: Location, create: bool) -> None:
-        self.number = location.open(create)
-        self.inode = os.fstat(self.number).st_ino
-
-    def __del__(self) -> None:
-        if hasattr(self, "number"):
-            os.close(self.number)
-
-
 @implementer(ICacheFile)
 class CacheFile:
     """See L{ICacheFile}.
@@ -63,12 +50,19 @@ class CacheFile:
     @param now_ns: wall clock in nanoseconds since the epoch, for the name of what is in the way.
     """
 
-    def __init__(self, path: Path, disk: Disk, now_ns: Callable[[], int], verified: Verified | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        disk: Disk,
+        now_ns: Callable[[], int],
+        descriptors: Descriptors,
+        verified: Verified | None = None,
+    ) -> None:
         self._location = Location(path)
         self._disk = disk
         self._now_ns = now_ns
+        self._descriptors = descriptors
         self._verified = verified or Verified()
-        self._descriptor: _Descriptor | None = None
         self._removed = False
         self._changes = DeferredLock()
 
@@ -76,7 +70,7 @@ class CacheFile:
         """See L{ICacheFile.read}."""
         try:
             found = self._location.look()
-            descriptor = self._open(found.st_ino)
+            descriptor = self._descriptors.get(self._location, found.st_ino)
         except OSError as error:
             if error.errno in NOT_THERE:
                 raise CacheReadFailed(span.chunk, str(error), lost_from=0) from error
@@ -107,7 +101,7 @@ class CacheFile:
             return vouched(whole)
         return self._read_in_thread(descriptor, span).addCallback(vouched)
 
-    def _read_in_thread(self, descriptor: _Descriptor, span: ChunkSpan) -> Deferred[bytes]:
+    def _read_in_thread(self, descriptor: Descriptor, span: ChunkSpan) -> Deferred[bytes]:
         def work() -> bytes:
             pieces = []
             position = span.start
@@ -154,7 +148,7 @@ class CacheFile:
         """See L{ICacheFile.punch}."""
 
         def work() -> None:
-            descriptor = _Descriptor(self._location, create=False)
+            descriptor = self._descriptors.open(self._location)
             if _libc.fallocate(descriptor.number, _PUNCH_HOLE_KEEP_SIZE, start, stop - start):
                 raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
@@ -164,35 +158,34 @@ class CacheFile:
 
     def unlink(self) -> Deferred[None]:
         """See L{ICacheFile.unlink}."""
-        self.close()
         self._removed = True
-        removing: Deferred[None] = self._changes.run(self._disk.run, self._location.unlink, "removing")
+
+        def work() -> None:
+            try:
+                self._location.unlink()
+            finally:
+                # Last, for a write may have opened it meanwhile: what is open keeps its room on the disk.
+                self.close()
+
+        removing: Deferred[None] = self._changes.run(self._disk.run, work, "removing")
         return removing.addErrback(lambda _: None)
 
     def close(self) -> None:
         """See L{ICacheFile.close}."""
-        self._descriptor = None
+        self._descriptors.close(self._location)
 
-    def _open(self, inode: int) -> _Descriptor:
-        """The file that is there now: it may have been replaced."""
-        descriptor = self._descriptor
-        if descriptor is None or descriptor.inode != inode:
-            self._descriptor = descriptor = _Descriptor(self._location, create=False)
-        return descriptor
-
-    def _open_to_write(self) -> _Descriptor:
-        """As L{_open}, in a thread; begins a new file where the old one was removed."""
+    def _open_to_write(self) -> Descriptor:
+        """In a thread; begins a new file where the old one was removed."""
         try:
-            return self._open(self._location.look().st_ino)
+            return self._descriptors.get(self._location, self._location.look().st_ino)
         except OSError as error:
             if self._removed or error.errno not in NOT_THERE:
                 raise
             self._location.clear(self._now_ns())
-            self._descriptor = descriptor = _Descriptor(self._location, create=True)
-            return descriptor
+            return self._descriptors.create(self._location)
 
 
-def _read_now(descriptor: _Descriptor, start: int, stop: int) -> bytearray | None:
+def _read_now(descriptor: Descriptor, start: int, stop: int) -> bytearray | None:
     """The bytes where all of them are in memory, else None."""
     buffer = bytearray(stop - start)
     try:
@@ -206,8 +199,9 @@ def _read_now(descriptor: _Descriptor, start: int, stop: int) -> bytearray | Non
 class CacheFiles:
     """See L{ICacheFiles}. Files lie in C{directory/ab/abcdef…}, by the first two digits of their generation's id."""
 
-    def __init__(self, directory: Path, disk: Disk, now_ns: Callable[[], int]) -> None:
+    def __init__(self, directory: Path, disk: Disk, now_ns: Callable[[], int], descriptors: Descriptors) -> None:
         self._directory = directory
+        self._descriptors = descriptors
         self._disk = disk
         self._now_ns = now_ns
         self._opened: WeakValueDictionary[str, CacheFile] = WeakValueDictionary()
@@ -218,7 +212,7 @@ class CacheFiles:
         file = self._opened.get(id)
         if file is None:
             path = self._directory / id[:2] / id
-            file = self._opened[id] = CacheFile(path, self._disk, self._now_ns, self._verified)
+            file = self._opened[id] = CacheFile(path, self._disk, self._now_ns, self._descriptors, self._verified)
         return file
 
     def usable(self) -> Deferred[str | None]:

@@ -144,6 +144,7 @@ class MetadataStore:
         self._database = database
         self._now = now
         self._pending: list[Statement] = []
+        self._saved: Counter[str] = Counter()
         self._removed: Counter[str] = Counter()
         self._removed_keys: Counter[bytes] = Counter()
         self._timer: IDelayedCall | None = None
@@ -154,6 +155,10 @@ class MetadataStore:
     def state(self) -> str | None:
         """None where the database answers, else why not."""
         return self._database.state()
+
+    def is_unwritten(self, id: str) -> bool:
+        """Whether what was saved last of a generation waits to be written."""
+        return id in self._saved
 
     def load(self, key: bytes) -> Deferred[Sequence[StoredRepresentation]]:
         """All variants under C{key}, the most recently used first."""
@@ -209,6 +214,7 @@ class MetadataStore:
     def save(self, representation: Representation) -> None:
         """Record or renew a generation, in place of another of its key and variant."""
         row = _row(representation, self._now())
+        self._saved[representation.id] += 1
         self._add("DELETE FROM entry WHERE key = ? AND variant = ? AND id <> ?", (row[1], row[2], representation.id))
         self._add(_SAVE, row)
 
@@ -262,6 +268,7 @@ class MetadataStore:
                 cursor.execute(sql, values)
 
         def written(_: object) -> None:
+            self._saved -= saved
             self._removed -= removed
             self._removed_keys -= removed_keys
 
@@ -272,7 +279,7 @@ class MetadataStore:
                 # One statement is poison; what is not recorded is fetched again.
                 self._log.failure("{count} records were dropped", failure=failure, count=len(batch))
 
-        removed, removed_keys = Counter(self._removed), Counter(self._removed_keys)
+        saved, removed, removed_keys = Counter(self._saved), Counter(self._removed), Counter(self._removed_keys)
         self._flushing = self._database.write(work)
         self._flushing.addCallbacks(written, failed).addBoth(self._flushed)
 

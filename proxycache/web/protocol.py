@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, ISSLTransport, ITCPTransport
@@ -77,6 +78,13 @@ class StrictChannel(HTTPChannel):
     _deadline: IDelayedCall | None = None
     _refused = False
     _patience: float | None = None
+
+    def connectionMade(self) -> None:
+        """Where descriptors run out, those who are here keep theirs: nothing is promised to a newcomer yet."""
+        super().connectionMade()
+        site: StrictSite = cast(Any, self).site
+        if not site.admits(cast(Any, self.transport).fileno()):
+            self.abort()
 
     def dataReceived(self, data: bytes) -> None:
         """The deadline of a header section begins with its first byte."""
@@ -417,8 +425,24 @@ class StrictSite(Site):
 
     protocol: Any = StrictChannel
 
-    def __init__(self, resource: IResource, requestFactory: Any = StrictRequest, **arguments: object) -> None:
+    def __init__(
+        self,
+        resource: IResource,
+        requestFactory: Any = StrictRequest,
+        has_room: Callable[[int], bool] = lambda number: True,
+        **arguments: object,
+    ) -> None:
         super().__init__(resource, requestFactory=requestFactory, parsePOSTFormSubmission=False, **arguments)
+        self._has_room = has_room
+        self._crowded = False
+
+    def admits(self, number: int) -> bool:
+        """Whether there are descriptors for a client who was given this one."""
+        crowded = not self._has_room(number)
+        if crowded and not self._crowded:
+            _log.warn("no descriptors left for clients: new ones are turned away for now; raise the limit (ulimit -n)")
+        self._crowded = crowded
+        return not crowded
 
     def log(self, request: HTTPRequest) -> None:
         """Who answers writes a line of his own, or none."""

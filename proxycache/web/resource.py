@@ -29,4 +29,4 @@ def object_site(serving: Serving) -> ObjectSite:
     """The site of the public listener."""
     objects = Objects(serving)
     resource: IResource = objects.app.resource()
-    return ObjectSite(resource, reactor=serving.clock)
+    return ObjectSite(resource, has_room=serving.has_room, reactor=serving.clock)

@@ -27,6 +27,7 @@ class Serving:
     @ivar hosts: what we are known as, beside the addresses of connections.
     @ivar show_key: whether Cache-Status tells the cache key.
     @ivar unlogged: names of query parameters whose values no log tells.
+    @ivar has_room: whether the process has descriptors for one more client, told the number of this one's.
     """
 
     clock: IReactorTime
@@ -41,4 +42,5 @@ class Serving:
     hosts: frozenset[Authority] = frozenset()
     show_key: bool = False
     unlogged: frozenset[bytes] = frozenset()
+    has_room: Callable[[int], bool] = lambda number: True
     failing: Failing = field(factory=Failing)

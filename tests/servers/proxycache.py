@@ -29,7 +29,8 @@ class Proxycache:
 
     `config` has the shape of the TOML file. Its tables are laid over the rig's, key by key; its `origin`, if
     it is a table, is laid over the one origin, and if it is a list, stands in its place. With `by_options`
-    there is no file, and everything is said by options. `umask` is that of the tests, unless another is given.
+    there is no file, and everything is said by options. `umask` is that of the tests, unless another is given, and
+    so is `open_files`, the most descriptors it may have.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Proxycache:
         env: Mapping[str, str] | None = None,
         by_options: bool = False,
         umask: int = -1,
+        open_files: int | None = None,
     ) -> None:
         self.directory = directory
         self.cache_dir = directory / "cache"
@@ -58,6 +60,7 @@ class Proxycache:
         self.config_file: Path | None = None if by_options else directory / "proxycache.toml"
         self._origin_url = origin_url
         self._umask = umask
+        self._open_files = open_files
         self._process: subprocess.Popen[bytes] | None = None
 
     def _default_config(self, origin_url: str) -> dict[str, object]:
@@ -73,6 +76,11 @@ class Proxycache:
 
     def command(self) -> list[str]:
         """What start() runs."""
+        if self._open_files is not None:
+            return ["sh", "-c", 'ulimit -n "$0" && exec "$@"', str(self._open_files), *self._twistd()]
+        return self._twistd()
+
+    def _twistd(self) -> list[str]:
         twistd = [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", "proxycache"]
         if self.config_file is not None:
             return [*twistd, "--config", str(self.config_file), *self.args]

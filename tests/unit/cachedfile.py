@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from proxycache.interfaces import ChunkSpan
 from proxycache.store.cachefile import CacheFile, checksum
+from proxycache.store.descriptors import Descriptors
 from proxycache.store.disk import Disk
 
 CHUNK = 64 * 1024
@@ -33,7 +34,7 @@ class CachedFile:
 
     def __init__(self, directory: Path, disk: Disk) -> None:
         self.path = directory / "ab" / "abcdef"
-        self.file = CacheFile(self.path, disk, lambda: 0)
+        self.file = CacheFile(self.path, disk, lambda: 0, Descriptors(64))
 
     async def fill(self) -> None:
         """Write all chunks."""

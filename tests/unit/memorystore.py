@@ -16,14 +16,24 @@ class MemoryStore:
     """Remembers at once.
 
     @ivar chunks: checksum by generation and index.
+    @ivar failure: why nothing can be written, as a test wants it.
+    @ivar unwritten: generations that then count as not recorded.
     """
 
     def __init__(self) -> None:
         self.saved: dict[str, Representation] = {}
         self.chunks: dict[tuple[str, int], int] = {}
+        self.failure: str | None = None
+        self.unwritten: set[str] = set()
 
     def load(self, key: bytes) -> Deferred[Sequence[StoredRepresentation]]:
-        return succeed([])
+        return succeed(
+            [
+                StoredRepresentation(saved, {chunk: sum for (id, chunk), sum in self.chunks.items() if id == saved.id})
+                for saved in reversed(self.saved.values())
+                if saved.key == key
+            ]
+        )
 
     def save(self, representation: Representation) -> None:
         self.saved[representation.id] = representation
@@ -54,4 +64,7 @@ class MemoryStore:
         return succeed(None)
 
     def state(self) -> str | None:
-        return None
+        return self.failure
+
+    def is_unwritten(self, id: str) -> bool:
+        return id in self.unwritten

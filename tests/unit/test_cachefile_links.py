@@ -10,6 +10,7 @@ import pytest
 
 from proxycache.errors import CacheReadFailed
 from proxycache.store.cachefile import CacheFiles
+from proxycache.store.descriptors import Descriptors
 from proxycache.store.disk import Disk
 
 from .asynchronous import asynchronous
@@ -101,7 +102,7 @@ async def test_punching_and_removing(cached: CachedFile, elsewhere: Path, link: 
 
 @asynchronous
 async def test_what_links_lead_to_is_not_listed(tmp_path: Path, disk: Disk, elsewhere: Path) -> None:
-    files = CacheFiles(tmp_path / "cache", disk, lambda: 0)
+    files = CacheFiles(tmp_path / "cache", disk, lambda: 0, Descriptors(64))
     ours, linked, behind = (digits + "0" * 30 for digits in ("ab", "ac", "ad"))
     for id in (ours, linked):
         await files.open(id).write(0, b"x", 1)
@@ -118,7 +119,7 @@ async def test_the_probe_of_the_disk(tmp_path: Path, disk: Disk, elsewhere: Path
     directory = tmp_path / "cache"
     directory.mkdir()
     (directory / ".probe").symlink_to(elsewhere / "file")
-    assert await CacheFiles(directory, disk, lambda: 0).usable() is None
+    assert await CacheFiles(directory, disk, lambda: 0, Descriptors(64)).usable() is None
     assert (elsewhere / "file").read_bytes() == b"somebody's"
     assert os.listdir(directory) == [".probe"]
 

@@ -11,6 +11,7 @@ import pytest
 
 from proxycache.errors import CacheWriteFailed, DamagedChunk
 from proxycache.store.cachefile import CacheFiles, checksum
+from proxycache.store.descriptors import Descriptors
 from proxycache.store.disk import TIMEOUT_SECONDS, Disk
 
 from .asynchronous import asynchronous, until
@@ -218,7 +219,7 @@ async def test_a_disk_that_does_not_write_has_failed(
 
 @asynchronous
 async def test_the_directory(tmp_path: Path, disk: Disk) -> None:
-    files = CacheFiles(tmp_path / "cache", disk, lambda: 0)
+    files = CacheFiles(tmp_path / "cache", disk, lambda: 0, Descriptors(64))
     assert await files.usable() is None
     assert list((tmp_path / "cache").iterdir()) == []
     assert await files.list_files() == []
@@ -240,5 +241,5 @@ async def test_the_directory(tmp_path: Path, disk: Disk) -> None:
 @asynchronous
 async def test_a_directory_that_cannot_be_used(tmp_path: Path, disk: Disk) -> None:
     (tmp_path / "cache").write_bytes(b"a file")
-    files = CacheFiles(tmp_path / "cache", disk, lambda: 0)
+    files = CacheFiles(tmp_path / "cache", disk, lambda: 0, Descriptors(64))
     assert "cache" in (await files.usable() or "")

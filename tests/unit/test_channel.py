@@ -48,16 +48,26 @@ class Sink:
         self.taken.append(data)
 
 
-class Connection:
-    """A client's connection, its bytes in the test's hand."""
+class Socket(StringTransport):
+    """Has a descriptor."""
 
-    def __init__(self) -> None:
+    def fileno(self) -> int:
+        return 9
+
+
+class Connection:
+    """A client's connection, its bytes in the test's hand.
+
+    @param room: whether the process has descriptors for it.
+    """
+
+    def __init__(self, room: bool = True) -> None:
         self.clock = Clock()
         self.handler = Handler()
-        site = ObjectSite(self.handler, reactor=self.clock)
+        site = ObjectSite(self.handler, has_room=lambda number: room and number == 9, reactor=self.clock)
         site.startFactory()
         channel: Any = site.buildProtocol(None)
-        self.transport = StringTransport()
+        self.transport = Socket()
         channel.makeConnection(self.transport)
         self.channel: StrictChannel = channel
 
@@ -89,6 +99,11 @@ def take(connection: Connection) -> tuple[StrictRequest, Sink, Deferred[None]]:
     assert request.body is not None
     sink: Any = Sink()
     return request, sink, request.body.startProducing(sink)
+
+
+def test_a_client_that_there_is_no_descriptor_for(connection: Connection) -> None:
+    assert not connection.aborted
+    assert Connection(room=False).aborted
 
 
 def test_half_a_head_is_not_waited_for_for_ever(connection: Connection) -> None:

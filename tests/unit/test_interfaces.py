@@ -47,6 +47,7 @@ from proxycache.origin.slots import Slots
 from proxycache.origin.timeouts import Timeouts
 from proxycache.policy.fields import Fields
 from proxycache.store.cachefile import CacheFiles
+from proxycache.store.descriptors import Descriptors
 from proxycache.store.disk import Disk
 from proxycache.stream.servestream import ServeStream
 
@@ -113,7 +114,7 @@ def test_fill() -> None:
 
 
 def test_store(tmp_path: Path, disk: Disk, clock: ThreadedClock) -> None:
-    files = CacheFiles(tmp_path, disk, lambda: 0)
+    files = CacheFiles(tmp_path, disk, lambda: 0, Descriptors(64))
     assert verifyObject(ICacheFiles, files)
     assert verifyObject(ICacheFile, files.open("ab"))
     assert verifyObject(IMetadataStore, Index(tmp_path / "index", disk, clock).metadata)

@@ -11,21 +11,21 @@ import pytest_twisted
 from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.threads import deferToThread
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from proxycache.accounts import Accounts
 from proxycache.errors import MetadataUnavailable
 from proxycache.fill.chunkmanager import ChunkManager
 from proxycache.fill.surroundings import Surroundings
-from proxycache.interfaces import ChunkUse, IMetadataStore
+from proxycache.interfaces import IMetadataStore
 from proxycache.origin.client import OriginClient
 from proxycache.origin.protocol import ExactPool
 from proxycache.origin.slots import Slots
 from proxycache.origin.timeouts import Timeouts
-from proxycache.policy.entry import Representation, StoredRepresentation
+from proxycache.policy.entry import StoredRepresentation
 from proxycache.policy.origins import OriginPolicy
 from proxycache.store.cachefile import CacheFiles
+from proxycache.store.descriptors import Descriptors
 from proxycache.store.disk import Disk
 from proxycache.store.space import Space, SpaceLimits
 from proxycache.web.metrics import Metrics
@@ -34,11 +34,12 @@ from proxycache.web.serving import Serving
 from tests.servers.fetch import fetch, same
 from tests.servers.origin import Origin, Pattern
 
+from .memorystore import MemoryStore
+
 reactor: Any = installed
 
 
-@implementer(IMetadataStore)
-class LosingStore:
+class LosingStore(MemoryStore):
     """Loses its connection, and has it again once C{lost} is false."""
 
     lost = True
@@ -46,28 +47,7 @@ class LosingStore:
     def load(self, key: bytes) -> Deferred[Sequence[StoredRepresentation]]:
         if self.lost:
             return fail(MetadataUnavailable("database-unavailable", "server closed the connection unexpectedly"))
-        return succeed([])
-
-    def save(self, representation: Representation) -> None: ...
-
-    def record_chunk(self, id: str, chunk: int, checksum: int, size: int) -> None: ...
-
-    def forget_chunks(self, id: str, chunks: Sequence[int]) -> None: ...
-
-    def remove_key(self, key: bytes) -> None: ...
-
-    def remove(self, id: str) -> None: ...
-
-    def used(self, id: str, when: float) -> None: ...
-
-    def chunk_uses(self) -> Deferred[list[ChunkUse]]:
-        return succeed([])
-
-    def known_ids(self) -> Deferred[set[str]]:
-        return succeed(set())
-
-    def sync(self) -> Deferred[None]:
-        return succeed(None)
+        return super().load(key)
 
     def state(self) -> str | None:
         return "server closed the connection unexpectedly" if self.lost else None
@@ -83,7 +63,7 @@ async def test_served_from_the_origin_until_the_connection_is_back(tmp_path: Pat
     disk = Disk(reactor, 2)
     disk.start()
     pool = ExactPool(reactor)
-    files = CacheFiles(tmp_path, disk, time.time_ns)
+    files = CacheFiles(tmp_path, disk, time.time_ns, Descriptors(64))
     origin_client = OriginClient(reactor, pool, Slots(8, 8), Timeouts(), accounts, time.time, ())
     space = Space(reactor, files, SpaceLimits(1 << 30), accounts, lambda name: False, lambda name: succeed(None))
     space.begin()

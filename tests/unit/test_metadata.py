@@ -200,6 +200,7 @@ async def test_nothing_is_lost_while_the_database_is_locked(index: Index, monkey
     store.record_chunk(FULL.id, 0, 1, 10)
     await store.flush()
     assert store.state() is not None
+    assert store.is_unwritten(FULL.id)
     store.forget_chunks(FULL.id, [0])
     store.record_chunk(FULL.id, 1, 2, 10)
     await store.flush()
@@ -209,6 +210,7 @@ async def test_nothing_is_lost_while_the_database_is_locked(index: Index, monkey
     await store.flush()
     assert await store.load(KEY) == [StoredRepresentation(FULL, {1: 2})]
     assert store.state() is None
+    assert not store.is_unwritten(FULL.id)
 
 
 @asynchronous

@@ -13,6 +13,7 @@ import pytest
 from proxycache.store import database
 from proxycache.store.cachefile import CacheFiles
 from proxycache.store.database import prepare_file
+from proxycache.store.descriptors import Descriptors
 from proxycache.store.disk import Disk
 from proxycache.store.private import make_directory
 
@@ -112,7 +113,7 @@ def test_a_group_that_was_let_in_stays(tmp_path: Path) -> None:
 
 @asynchronous
 async def test_cache_files(tmp_path: Path, disk: Disk) -> None:
-    files, id = CacheFiles(tmp_path / "cache", disk, lambda: 0), "ab" + "0" * 30
+    files, id = CacheFiles(tmp_path / "cache", disk, lambda: 0, Descriptors(64)), "ab" + "0" * 30
     assert await files.usable() is None
     await files.open(id).write(0, b"x", 1)
     assert [mode(tmp_path / "cache" / part) for part in ("", "ab", f"ab/{id}")] == [0o700, 0o700, 0o600]
