@@ -68,7 +68,7 @@ class Staying:
 
 
 def test_more_cache_files_than_descriptors(rig: Rig, things: list[Thing]) -> None:
-    for thing in things:
+    for thing in things[::10]:
         hit(thing)
     assert open_files(rig) < LIMIT / 2
     rig.put(KIB).get_whole()
@@ -87,5 +87,5 @@ def test_a_crowd_takes_those_of_cache_files(rig: Rig, things: list[Thing]) -> No
             assert client.asks(thing)
     with contextlib.closing(Staying(rig)) as client:
         until(lambda: client.asks(things[0]), 5, "room for a new client")
-    for thing in things:
+    for thing in things[::10]:
         hit(thing)
