@@ -121,6 +121,17 @@ class OriginTimeout(OriginError):
     kind = "timeout"
 
 
+class OriginSilent(OriginTimeout):
+    """No connection, or no answer on one, within the deadline: it is not asked again for a client that has nothing yet.
+
+    @ivar kept: see L{OriginUnreachable}: such a connection may lead nowhere any more.
+    """
+
+    def __init__(self, reason: str, kept: bool = False) -> None:
+        super().__init__(reason)
+        self.kept = kept
+
+
 class OriginStatus(OriginError):
     """The origin answered with a status that carries no bytes of the object.
 

@@ -45,9 +45,10 @@ class OriginRequest:
     @ivar url: absolute URL, sent byte for byte.
     @ivar fields: request fields beside those the origin's configuration adds.
     @ivar asked: the range that C{fields} asks for, None for the whole.
-    @ivar attempts: how often to try while nothing was received, at most L{MAX_ATTEMPTS}.
+    @ivar attempts: how often to try while there is no answer, at most L{MAX_ATTEMPTS}.
+    @ivar patient: whether an answer that is a failure is worth as many attempts.
     @ivar joins: its answer goes beside bytes that are here, so that no redirect can go to the client.
-    @ivar patient: whether an answer that is a failure is worth another attempt, too.
+    @ivar begun: the client has begun to receive: it is worth every attempt, also where others failed a moment ago.
     @ivar body: the request's own body; it can be sent once, so there is one attempt.
     @ivar client: address of the client on whose behalf it is; None: on nobody's in particular.
     @ivar interim: called with status and fields of every interim response (RFC 9110, section 15.2).
@@ -59,8 +60,9 @@ class OriginRequest:
     fields: Fields
     asked: RangeSpec | None = None
     attempts: int = MAX_ATTEMPTS
-    joins: bool = False
     patient: bool = True
+    joins: bool = False
+    begun: bool = False
     body: IRequestBody | None = None
     client: str | None = None
     interim: Callable[[int, Fields], None] | None = None

@@ -184,9 +184,10 @@ class Fetching:
 
     def _request_for(self, reader: Reader) -> OriginRequest:
         """A reader's request, from the freshest URL, unless that was refused it."""
+        request = evolve(reader.request, begun=reader.request.begun or reader.position > reader.start)
         if reader.distrusts_freshest:
-            return reader.request
-        return evolve(reader.request, url=self._generation.representation.source_url)
+            return request
+        return evolve(request, url=self._generation.representation.source_url)
 
     def _soon(self, position: int) -> Run | None:
         """The run that brings C{position} before a new one could."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol
 from twisted.web.client import URI, Agent
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
@@ -43,6 +44,11 @@ class _AnnouncingEndpoint:
 
 class TargetAgent(Agent):
     """An L{Agent} whose request target is the URL's, byte for byte."""
+
+    def connect_and_close(self, url: bytes) -> Deferred[None]:
+        """Whether there is a connection to be had to the host of C{url}; fails where there is none."""
+        connecting: Deferred[Any] = self._getEndpoint(URI.fromBytes(url)).connect(Factory.forProtocol(Protocol))
+        return connecting.addCallback(lambda protocol: protocol.transport.loseConnection())
 
     def request_target(
         self,

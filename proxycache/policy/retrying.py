@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from .fields import Fields
+from attrs import frozen
+
+from proxycache.errors import OriginError
+
+from .fields import Fields, parse_date, parse_delta_seconds
 from .freshness import response_directives
 
 MAX_ATTEMPTS = 3
@@ -38,7 +42,7 @@ def is_transient(status: int, response: Fields) -> bool:
 
 
 FAILING_SECONDS = 5.0
-"""How long a URL that answered with a failure is taken to go on so."""
+"""How long a URL that answered with a failure, or a host that gave no answer, is taken to go on so."""
 
 MAX_FAILING = 1024
 
@@ -82,8 +86,73 @@ def least_progress(response: Fields, length: int | None, seconds: float) -> floa
     return MIN_RATE * seconds if an_object else 1.0
 
 
+@frozen
+class Outage:
+    """A host that gave a request no answer.
+
+    @ivar error: why.
+    @ivar connected: whether there was a connection: then it is asked as ever, once.
+    @ivar certain: whether all the attempts of a request were made in vain.
+    @ivar until: when it is taken to be over, in seconds.
+    """
+
+    error: OriginError
+    connected: bool
+    certain: bool
+    until: float
+
+
+class Outages:
+    """Hosts that gave no answer a moment ago, so that not every request makes all the attempts in vain.
+
+    For requests of clients that have nothing yet; a body that was begun is worth every attempt.
+
+    Times are seconds, of one clock.
+    """
+
+    def __init__(self) -> None:
+        self._by_host: OrderedDict[bytes, Outage] = OrderedDict()
+
+    def note(self, host: bytes, error: OriginError, now: float, *, connected: bool, certain: bool) -> Outage:
+        """A request failed, C{certain} where it was worth all attempts and has used them up."""
+        known = self.of(host, now)
+        certain = certain or (known is not None and known.certain)
+        outage = self._by_host[host] = Outage(error, connected, certain, now + FAILING_SECONDS)
+        self._by_host.move_to_end(host)
+        while len(self._by_host) > MAX_FAILING:
+            self._by_host.popitem(last=False)
+        return outage
+
+    def connected(self, host: bytes) -> None:
+        """There is a connection."""
+        if host in self._by_host and not self._by_host[host].connected:
+            del self._by_host[host]
+
+    def answered(self, host: bytes) -> None:
+        """There is an answer."""
+        self._by_host.pop(host, None)
+
+    def of(self, host: bytes, now: float) -> Outage | None:
+        """The outage that lasts, None where there is none."""
+        outage = self._by_host.get(host)
+        return None if outage is None or now >= outage.until else outage
+
+
 EXPIRED_STATUSES = frozenset({401, 403, 410})
 """What the target of a redirect answers once its signature has expired."""
+
+
+def retry_after(fields: Fields, now: float) -> float | None:
+    """Seconds until Retry-After (RFC 9110, section 10.2.3), or None.
+
+    @param now: seconds since the epoch.
+    """
+    value = fields.first(b"retry-after")
+    seconds = parse_delta_seconds(value)
+    if seconds is not None:
+        return float(seconds)
+    date = parse_date(value, now)
+    return None if date is None else max(0.0, date - now)
 
 
 def retry_delay(failures: int, retry_after: float | None) -> float | None:

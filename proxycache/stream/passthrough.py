@@ -236,7 +236,13 @@ class PassthroughProducer:
             fields = fields.adding((b"Range", format_range(self.cursor, self._stop)))
             if self._validator is not None:
                 fields = fields.adding((b"If-Range", self._validator.value))
-        request = evolve(self._request, fields=fields, asked=None if whole else asked, joins=True)
+        request = evolve(
+            self._request,
+            fields=fields,
+            asked=None if whole else asked,
+            joins=True,
+            begun=self._request.begun or self._consumer is not None,
+        )
         self._pending = self._origin.fetch(request, Priority.CRITICAL)
         try:
             response = await self._pending

@@ -12,7 +12,15 @@ from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer, IRe
 from zope.interface import implementer
 
 from proxycache.accounts import Accounts
-from proxycache.errors import CacheReadFailed, ObjectChanged, OriginError, OriginStatus, OriginTimeout
+from proxycache.errors import (
+    CacheReadFailed,
+    MalformedAnswer,
+    ObjectChanged,
+    OriginError,
+    OriginSilent,
+    OriginStatus,
+    OriginTimeout,
+)
 from proxycache.fill.reader import Reader
 from proxycache.interfaces import Priority
 from proxycache.log import make_logger
@@ -182,6 +190,8 @@ class ServeStream:
     def _event(self, error: Exception) -> Event:
         """What an error means in this state."""
         self._error = error
+        if self._is_enough(error):
+            return Event.ORIGIN_FAILED
         if isinstance(error, ObjectChanged):
             if self._reader is not None:
                 self._reader.generation.changed()
@@ -201,6 +211,10 @@ class ServeStream:
             self._log.failure("passing through failed unexpectedly")
         return Event.ORIGIN_FAILED
 
+    def _is_enough(self, error: Exception) -> bool:
+        """Whether a client that has nothing yet is told: it has waited out a deadline, or nothing better would come."""
+        return isinstance(error, (OriginSilent, MalformedAnswer)) and not self.bytes_by_source
+
     async def _retry(self) -> Event:
         """Fetch the range again, at HIGH priority, within the deadline."""
         assert self._reader is not None
@@ -217,7 +231,7 @@ class ServeStream:
             raise
         except Exception as error:
             self._error = error
-            return Event.RETRY_FAILED
+            return Event.ORIGIN_FAILED if self._is_enough(error) else Event.RETRY_FAILED
         finally:
             if deadline.active():
                 deadline.cancel()

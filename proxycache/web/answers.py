@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from attrs import frozen
 
 from proxycache.errors import (
@@ -35,6 +37,10 @@ RETRY_AFTER_SECONDS = 5
 """What a 503 of ours recommends."""
 
 
+def _later(error: OriginError) -> tuple[Line, ...]:
+    return () if error.retry_after is None else ((b"Retry-After", b"%d" % math.ceil(error.retry_after)),)
+
+
 def answer_to(error: Exception) -> ErrorAnswer | None:
     """The answer to an error that happened before the first byte; None for one that nobody foresaw."""
     match error:
@@ -47,7 +53,7 @@ def answer_to(error: Exception) -> ErrorAnswer | None:
         case UploadBroken():
             return ErrorAnswer(408, f"the request's body did not come to its end: {error}")
         case OriginTimeout():
-            return ErrorAnswer(504, f"origin timed out: {error}")
+            return ErrorAnswer(504, f"origin timed out: {error}", _later(error))
         case OriginBusy() | ObjectChanged() | MetadataUnavailable():
             return ErrorAnswer(503, str(error), ((b"Retry-After", b"%d" % RETRY_AFTER_SECONDS),))
         case OriginStatus(status=status) if status < 500 and status >= 400:
@@ -55,7 +61,7 @@ def answer_to(error: Exception) -> ErrorAnswer | None:
         case InvalidAnswer() | MalformedAnswer():
             return ErrorAnswer(502, f"origin's answer is not valid: {error}")
         case OriginUnreachable():
-            return ErrorAnswer(502, f"origin cannot be reached: {error}")
+            return ErrorAnswer(502, f"origin cannot be reached: {error}", _later(error))
         case OriginError():
             return ErrorAnswer(502, f"origin failed: {error}")
     return None

@@ -217,11 +217,14 @@ class Delivery:
         head = self._exchange.method == "HEAD"
         if head:
             asked = RangeSpec(0, 0)
-        expendable = stale is not None and self._may_be_stale(target, stale)
+        without_answer = stale is not None and self._may_be_stale(target, stale, disconnected=True)
+        for_failure = stale is not None and self._may_be_stale(target, stale)
+        failing = self._serving.failing.lasts(target.source_url, self._serving.clock.seconds())
         request = evolve(
             request,
-            attempts=1 if expendable else MAX_ATTEMPTS,
-            patient=not self._serving.failing.lasts(target.source_url, self._serving.clock.seconds()),
+            # What is stored can be had at once, where it may stand in.
+            attempts=1 if without_answer else MAX_ATTEMPTS,
+            patient=not (for_failure or failing),
             interim=self._exchange.request.write_interim,
         )
         try:
@@ -347,13 +350,14 @@ class Delivery:
 
     def _stream(self, generation: Generation, part: Part, request: OriginRequest) -> ServeStream:
         start, stop = (0, None) if part.span is None else (part.span.start, part.span.stop)
+        request = evolve(request, begun=self._exchange.started)
         reader = generation.open_reader(start, stop, request)
         representation = generation.representation
 
         def passthrough(cursor: int) -> PassthroughProducer:
             return PassthroughProducer(
                 self._serving.origin,
-                request,
+                evolve(request, begun=self._exchange.started),
                 cursor,
                 stop,
                 representation.validator,

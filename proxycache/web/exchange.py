@@ -22,7 +22,6 @@ from proxycache.policy.forwarding import forwarded_fields
 from proxycache.policy.loglines import escaped, loggable
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.redirects import with_own_references
-from proxycache.policy.retrying import MAX_ATTEMPTS
 from proxycache.policy.targets import Authority, own_authorities
 from proxycache.stream.passthrough import PassthroughProducer
 from proxycache.stream.servestream import ServeStream
@@ -125,10 +124,10 @@ class Exchange:
         scheme = "https" if self.request.isSecure() else "http"
         return authority in own_authorities(scheme, end.host, end.port)
 
-    def upstream(self, target: ObjectTarget, attempts: int = MAX_ATTEMPTS) -> OriginRequest:
+    def upstream(self, target: ObjectTarget) -> OriginRequest:
         """The GET to the origin on this client's behalf, without range and preconditions."""
         fields = forwarded_fields(self.fields, underscores=target.origin.underscores)
-        return OriginRequest(target.origin, target.source_url, "GET", fields, attempts=attempts, client=self.client)
+        return OriginRequest(target.origin, target.source_url, "GET", fields, client=self.client)
 
     # Streams
 

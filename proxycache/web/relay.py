@@ -106,7 +106,9 @@ class Relay:
         if body is not None and body.complete:
             fields = fields.without({b"expect"})
         request = evolve(
-            exchange.upstream(target, attempts),
+            exchange.upstream(target),
+            attempts=attempts,
+            patient=attempts > 1,
             method=exchange.method,
             fields=fields,
             body=body,

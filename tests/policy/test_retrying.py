@@ -1,5 +1,9 @@
 """When a failed request is tried again."""
 
+import pytest
+
+from proxycache.errors import OriginUnreachable
+from proxycache.policy.fields import Fields
 from proxycache.policy.retrying import (
     EXPIRED_STATUSES,
     FAILING_SECONDS,
@@ -8,8 +12,11 @@ from proxycache.policy.retrying import (
     MAX_FAILING,
     RETRYABLE_STATUSES,
     Failing,
+    Outage,
+    Outages,
     is_transient,
     least_progress,
+    retry_after,
     retry_delay,
 )
 
@@ -85,3 +92,49 @@ def test_the_oldest_are_forgotten_and_not_the_ones_noted_again() -> None:
     failing.note(URL, 0.0)
     assert not failing.lasts(names[1], 0.0)
     assert all(failing.lasts(name, 0.0) for name in (names[0], names[2], names[-1], URL))
+
+
+HOST = b"http://origin.example"
+ERROR = OriginUnreachable("refused")
+
+
+def test_an_outage_lasts_for_its_time() -> None:
+    outages = Outages()
+    assert outages.of(HOST, 0.0) is None
+    outages.note(HOST, ERROR, 10.0, connected=False, certain=True)
+    assert outages.of(HOST, 10.0 + FAILING_SECONDS - 0.001) == Outage(ERROR, False, True, 10.0 + FAILING_SECONDS)
+    assert outages.of(HOST, 10.0 + FAILING_SECONDS) is None
+    assert outages.of(b"http://other.example", 10.0) is None
+
+
+def test_what_was_certain_stays_so_while_it_lasts() -> None:
+    outages = Outages()
+    outages.note(HOST, ERROR, 0.0, connected=False, certain=True)
+    assert outages.note(HOST, ERROR, 1.0, connected=False, certain=False).certain
+    assert not outages.note(HOST, ERROR, 1.0 + FAILING_SECONDS, connected=False, certain=False).certain
+
+
+def test_a_connection_ends_want_of_one_and_an_answer_all() -> None:
+    outages = Outages()
+    for connected in (True, False):
+        outages.note(HOST, ERROR, 0.0, connected=connected, certain=True)
+        outages.connected(HOST)
+        assert (outages.of(HOST, 0.0) is not None) is connected
+        outages.answered(HOST)
+        assert outages.of(HOST, 0.0) is None
+    outages.connected(HOST)
+
+
+def test_the_oldest_outages_are_forgotten() -> None:
+    outages = Outages()
+    for number in range(MAX_FAILING + 1):
+        outages.note(b"%d" % number, ERROR, 0.0, connected=False, certain=True)
+    assert outages.of(b"0", 0.0) is None
+    assert outages.of(b"1", 0.0) is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [(b"0", 0.0), (b"120", 120.0), (b"Thu, 01 Jan 1970 00:01:40 GMT", 40.0), (b"soon", None)]
+)
+def test_retry_after(value: bytes, seconds: float | None) -> None:
+    assert retry_after(Fields([(b"retry-AFTER", value)]), 60.0) == seconds

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from proxycache.accounts import Accounts
-from proxycache.errors import FillPreempted
+from proxycache.errors import FillPreempted, OriginSilent, OriginUnreachable
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.origin.client import OriginClient
 from proxycache.origin.protocol import ExactPool
@@ -32,28 +32,35 @@ def origin() -> Iterator[Origin]:
     with Origin() as origin:
         for path in ("film", "other"):
             origin.put(path, LARGE)
+        origin.put("small", b"text")
         yield origin
 
 
 class Client:
     """A client with one connection, and what it is asked."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, timeouts: Timeouts) -> None:
         self.accounts = Accounts()
         self.pool = ExactPool(reactor, persistent=True)
         self.slots = Slots(1, 1)
-        self.client = OriginClient(reactor, self.pool, self.slots, Timeouts(), self.accounts, lambda: 0.0, ())
+        self.client = OriginClient(reactor, self.pool, self.slots, timeouts, self.accounts, lambda: 0.0, ())
         self.policy = OriginPolicy("films", b"/", origin.url.encode())
 
-    def fetch(self, path: str, priority: Priority = HIGH) -> Deferred[IOriginResponse]:
+    def fetch(self, path: str, priority: Priority = HIGH, *, begun: bool = False) -> Deferred[IOriginResponse]:
         url = self.policy.url + path.encode()
-        return self.client.fetch(OriginRequest(self.policy, url, "GET", Fields()), priority)
+        return self.client.fetch(OriginRequest(self.policy, url, "GET", Fields(), begun=begun), priority)
 
 
 @pytest.fixture
-def client(origin: Origin) -> Iterator[Client]:
+def timeouts() -> Timeouts:
+    """Those of the configuration's defaults."""
+    return Timeouts()
+
+
+@pytest.fixture
+def client(origin: Origin, timeouts: Timeouts) -> Iterator[Client]:
     """One that leaves nothing open."""
-    client = Client(origin)
+    client = Client(origin, timeouts)
     yield client
     assert client.slots.held == 0
     pytest_twisted.blockon(client.pool.closeCachedConnections())
@@ -143,3 +150,47 @@ async def test_urged_to_be_less_urgent_it_loses_its_connection(client: Client, o
         with pytest.raises(FillPreempted):
             await first
         (await second).abort()
+
+
+class TestSilence:
+    """A first byte that does not come."""
+
+    @pytest.fixture
+    def timeouts(self) -> Timeouts:
+        """Seen to pass; an answer that comes has to be in time."""
+        return Timeouts(first_byte=2.0)
+
+    @asynchronous
+    async def test_is_waited_for_once(self, client: Client, origin: Origin) -> None:
+        origin.fault("film", Fault(delay=60), None)
+        with pytest.raises(OriginSilent):
+            await client.fetch("film")
+        assert len(origin.requests("film")) == 1
+        assert client.accounts.retries == 0
+        await deferLater(reactor, 0)
+
+    @asynchronous
+    async def test_on_a_kept_connection_may_mean_that_it_leads_nowhere(self, client: Client, origin: Origin) -> None:
+        (await client.fetch("small")).abort()
+        await until(lambda: client.slots.held == 0)
+        origin.fault("film", Fault(delay=60))
+        (await client.fetch("film")).abort()
+        assert len(origin.requests("film")) == 2
+        assert client.accounts.retries == 0
+
+    @asynchronous
+    async def test_in_mid_body_is_worth_another_attempt(self, client: Client, origin: Origin) -> None:
+        origin.fault("film", Fault(delay=60))
+        (await client.fetch("film", begun=True)).abort()
+        assert client.accounts.retries == 1
+
+
+@asynchronous
+async def test_who_has_begun_makes_all_attempts_where_others_were_refused(client: Client, origin: Origin) -> None:
+    origin.stop()
+    for begun, sent in ((False, 3), (False, 3), (True, 6)):
+        with pytest.raises(OriginUnreachable):
+            await client.fetch("film", begun=begun)
+        assert client.accounts.origin_requests == sent
+    origin.start()
+    (await client.fetch("film")).abort()
