@@ -48,9 +48,6 @@ STOCK_SECONDS = 2.0
 OWN_DESCRIPTORS = 32
 """Beside those of clients, origins and cache files: the database, listeners, logs, files that a thread works on."""
 
-DATABASE_DISK_THREADS = 2
-"""Threads that open and close the database; its queries have their own."""
-
 
 class CacheService(Service):
     """What lives as long as the process: threads, database, chunk manager, connections to origins."""
@@ -61,7 +58,8 @@ class CacheService(Service):
         self._log = make_logger()
         self.accounts = Accounts()
         self._disk = Disk(reactor, DISK_THREADS)
-        self._database_disk = Disk(reactor, DATABASE_DISK_THREADS)
+        # It opens and closes, each in a thread for as long as that takes; queries have their own.
+        self._database_disk = Disk(reactor, 1)
         self._stock_taken = False
         self._patience: IDelayedCall | None = None
         descriptors = Descriptors(descriptor_limit(), fetch.connections + OWN_DESCRIPTORS)

@@ -153,7 +153,7 @@ class CacheFile:
                 raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
         # In line with the writes: a hole punched late would take what was written after it.
-        punching: Deferred[None] = self._changes.run(self._disk.run, work, "punching a hole")
+        punching: Deferred[None] = self._changes.run(self._disk.run, work, "punching a hole", droppable=False)
         return punching.addErrback(lambda _: None)
 
     def unlink(self) -> Deferred[None]:
@@ -167,7 +167,7 @@ class CacheFile:
                 # Last, for a write may have opened it meanwhile: what is open keeps its room on the disk.
                 self.close()
 
-        removing: Deferred[None] = self._changes.run(self._disk.run, work, "removing")
+        removing: Deferred[None] = self._changes.run(self._disk.run, work, "removing", droppable=False)
         return removing.addErrback(lambda _: None)
 
     def close(self) -> None:
@@ -255,7 +255,7 @@ class CacheFiles:
                 for found in _regular(entry)
             ]
 
-        return self._disk.run(work, "listing the cache files", patient=True)
+        return self._disk.run_patiently(work, "listing the cache files")
 
 
 def _entries(folder: Path | str) -> list[os.DirEntry[str]]:

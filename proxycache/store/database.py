@@ -9,12 +9,14 @@ import glob
 import os
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeVar, cast
 
 from twisted.enterprise.adbapi import ConnectionPool
-from twisted.internet.defer import Deferred, DeferredList, fail
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorCore
 from twisted.python.failure import Failure
 
@@ -24,6 +26,7 @@ from proxycache.interfaces import IDiskReactor
 from proxycache.log import make_logger
 
 from .disk import DaemonThread, Disk, told
+from .job import Job
 from .private import close_to_strangers, make_directory, make_file
 
 T = TypeVar("T")
@@ -35,7 +38,16 @@ BUSY_TIMEOUT_SECONDS = 0.5
 """How long SQLite waits for a lock."""
 
 ANSWER_TIMEOUT_SECONDS = 1.0
-"""How long a client waits for the database before it is served without."""
+"""How long a client waits for the database, his turn included, before it is served without."""
+
+HANG_SECONDS = 1.5
+"""Where a query is at work for longer, and no other was answered since it began, the database hangs."""
+
+WRITE_SECONDS = 10.0
+"""A batch that is at work for longer is told of: meanwhile nothing else is recorded."""
+
+CLOSE_SECONDS = 1.0
+"""How long the next opening waits until what was open is closed. What hangs is left to the end of the process."""
 
 LOOK_SECONDS = 1.0
 """Between two looks: whether a database that failed can be had again, and whether the file is still the one we opened,
@@ -43,6 +55,9 @@ since what is written to another goes nowhere."""
 
 _KINDS = ("", "-wal", "-shm", ".corrupt-*", ".schema-*")
 """What is ours beside a database, by the end of its name."""
+
+_STEPS_BETWEEN_LOOKS = 10_000
+"""Of SQLite's virtual machine: some milliseconds."""
 
 _CORRUPT = ("malformed", "not a database", "corrupt")
 
@@ -160,9 +175,6 @@ def prepare_file(path: Path) -> str | None:
             connection.execute("COMMIT")
         if not _schema_of(steps) <= _schema(connection):
             raise sqlite3.DatabaseError("the database's schema is malformed")
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
         try:
             _rewrite(connection.cursor())
         except sqlite3.OperationalError as error:
@@ -179,6 +191,26 @@ def _rewrite(cursor: sqlite3.Cursor) -> None:
     to do where the disk is full.
     """
     cursor.execute(f"PRAGMA user_version={len(_steps())}")
+
+
+def check_file(path: Path, stop: Event, thorough: bool) -> str | None:
+    """Read all of the database at C{path}, unless C{stop} is set meanwhile.
+
+    @param thorough: compare the indices with their tables as well.
+    @return: what is wrong with it; None where that is nothing.
+    @raise sqlite3.OperationalError: it was stopped, or could not be read.
+    """
+    connection = _connect(path)
+    try:
+        connection.set_progress_handler(stop.is_set, _STEPS_BETWEEN_LOOKS)
+        (verdict,) = connection.execute(f"PRAGMA {'integrity' if thorough else 'quick'}_check(1)").fetchone()
+        return None if verdict == "ok" else str(verdict)
+    except sqlite3.DatabaseError as error:
+        if not is_corruption(error):
+            raise
+        return str(error)
+    finally:
+        connection.close()
 
 
 def set_aside(path: Path, now: float) -> Path:
@@ -236,6 +268,12 @@ class Database:
         self._repair: Deferred[bool] | None = None
         self._again: IDelayedCall | None = None
         self._running = False
+        self._answered_at = float("-inf")
+        self._batch: Job[Any] | None = None
+        self._bad: str | None = None
+        self._unchecked = True
+        self._suspected = False
+        self._checking: tuple[Event, Deferred[None]] | None = None
 
     def state(self) -> str | None:
         """None where it answers and takes records, else why not."""
@@ -257,7 +295,7 @@ class Database:
     def stop(self) -> None:
         """Close the pools. A statement that hangs is left to the end of the process."""
         self._running = False
-        self._close_pools()
+        self._close()
         if self._again is not None:
             self._again.cancel()
             self._again = None
@@ -267,14 +305,21 @@ class Database:
 
         @return: its result, within L{ANSWER_TIMEOUT_SECONDS}; fails with L{MetadataUnavailable}.
         """
-        return self._run(0, work, ANSWER_TIMEOUT_SECONDS)
+        job: Job[T] = Job(self._reactor, HANG_SECONDS, self._watcher())
+        self._run(0, work, job)
+        return job.hurry(
+            ANSWER_TIMEOUT_SECONDS,
+            lambda seconds: MetadataUnavailable(CAUSE, f"no answer from the database in {seconds:g} s"),
+        )
 
     def maintain(self, work: Callable[[sqlite3.Cursor], T]) -> Deferred[T]:
         """Run C{work} on a reader connection for as long as it takes. That it fails says nothing to clients.
 
         @return: its result; fails with L{MetadataUnavailable}.
         """
-        return self._run(0, work, None, vital=False)
+        job: Job[T] = Job(self._reactor)
+        self._run(0, work, job, vital=False)
+        return job.told
 
     def write(self, work: Callable[[sqlite3.Cursor], T]) -> Deferred[T]:
         """Run C{work} in one transaction on the writer connection; fails with L{MetadataUnavailable}."""
@@ -283,7 +328,10 @@ class Database:
             cursor.execute("BEGIN IMMEDIATE")
             return work(cursor)
 
-        return self._run(1, transaction, None).addCallbacks(self._written, self._not_written)
+        job: Job[T] = Job(self._reactor)
+        self._batch = job
+        self._run(1, transaction, job)
+        return job.told.addCallbacks(self._written, self._not_written)
 
     def try_writing(self) -> Deferred[None]:
         """Find out whether it takes records, while there are none; fails as L{write}."""
@@ -295,20 +343,23 @@ class Database:
 
     def _not_written(self, failure: Failure) -> Failure:
         """Reads go on where only writing fails: another writer's lock, a full disk."""
-        if self._write_failure is None:
-            self._log.warn("database takes no records: {why}", why=failure.getErrorMessage())
-        self._write_failure = failure.getErrorMessage()
+        self._takes_none(failure.getErrorMessage())
         return failure
 
-    def _run(
-        self, pool: int, work: Callable[[sqlite3.Cursor], T], timeout: float | None, vital: bool = True
-    ) -> Deferred[T]:
-        if self._pools is None or self._failure is not None:
-            return fail(MetadataUnavailable(CAUSE, self._failure or "closed"))
-        identity = self._identity
+    def _takes_none(self, why: str) -> None:
+        if self._write_failure is None:
+            self._log.warn("database takes no records: {why}", why=why)
+        self._write_failure = why
+
+    def _run(self, pool: int, work: Callable[[sqlite3.Cursor], T], job: Job[T], vital: bool = True) -> None:
+        pools, identity = self._pools, self._identity
+        if pools is None or self._failure is not None:
+            job.finish(Failure(MetadataUnavailable(CAUSE, self._failure or "closed")))
+            return
 
         def checked(cursor: sqlite3.Cursor) -> T:
             try:
+                job.begin()
                 if self._look() != identity:
                     raise _FileGone(f"{self._path} was removed or replaced")
                 return work(cursor)
@@ -318,23 +369,38 @@ class Database:
                 cursor.close()
                 raise
 
-        pending: Deferred[T] = self._pools[pool].runInteraction(checked)
+        def over(result: T | Failure) -> None:
+            dropped = isinstance(result, Failure) and result.check(CancelledError)
+            if pools is self._pools and not dropped:
+                self._answered_at = self._reactor.seconds()
+            if isinstance(result, Failure):
+                result = self._classify(result, vital and pool == 0, pools is self._pools)
+            job.finish(result)
 
-        if timeout is not None:
+        pools[pool].runInteraction(checked).addBoth(over)
 
-            def late(value: T | Failure, seconds: float) -> T | Failure:
-                return Failure(TimeoutError(f"no answer from the database in {seconds:g} s"))
+    def _watcher(self) -> Callable[[Job[T]], None]:
+        """What to do when a query hangs that is asked of the pools of now."""
+        pools = self._pools
 
-            pending.addTimeout(timeout, self._reactor, onTimeoutCancel=late)
-        return pending.addErrback(self._classify, vital and pool == 0)
+        def hung(job: Job[T]) -> None:
+            # One that is slow among others that are answered is its own client's affair.
+            if pools is self._pools and job.began is not None and self._answered_at < job.began:
+                self._failed(f"a query has been at work for {HANG_SECONDS:g} s")
 
-    def _classify(self, failure: Failure, reading: bool) -> Failure:
+        return hung
+
+    def _classify(self, failure: Failure, reading: bool, present: bool) -> Failure:
+        """@param present: whether what failed is what is open now."""
         error = failure.value
-        if isinstance(error, MetadataUnavailable) or not isinstance(
-            error, (sqlite3.Error, OSError, _FileGone, TimeoutError)
-        ):
+        if not isinstance(error, (sqlite3.Error, OSError, _FileGone)):
             return failure
-        if reading or isinstance(error, _FileGone) or is_corruption(error):
+        if present and is_corruption(error):
+            # While all of it is read, the others are served of what can be.
+            if self._checking is None or not self._suspected:
+                self._unchecked = self._suspected = True
+                self._failed(str(error))
+        elif present and (reading or isinstance(error, _FileGone)):
             self._failed(str(error))
         return Failure(MetadataUnavailable(CAUSE, str(error)))
 
@@ -356,9 +422,9 @@ class Database:
         self._again = None
 
         def reopen(_: object) -> Deferred[bool]:
-            return self._disk.run(self._open_file, "opening the database", patient=True)
+            return self._disk.run_patiently(self._open_file, "opening the database")
 
-        self._repair = self._close_pools().addCallback(reopen)
+        self._repair = self._close().addCallback(reopen)
         self._repair.addCallbacks(self._recovered, self._not_recovered)
 
     def _recovered(self, fresh: bool) -> None:
@@ -383,7 +449,10 @@ class Database:
         """Prepare the file; true where it is a new one that replaces one we had."""
         had = self._identity
         new = not self._path.exists()
+        bad, self._bad = self._bad, None
         try:
+            if bad is not None:
+                raise sqlite3.DatabaseError(f"database disk image is malformed: {bad}")
             self._no_records = prepare_file(self._path)
         except sqlite3.DatabaseError as error:
             if not is_corruption(error):
@@ -394,7 +463,10 @@ class Database:
             new = True
         self._identity = self._look()
         # A new file may get the number of the one that was removed.
-        return had is not None and (new or had != self._identity)
+        another = new or had != self._identity
+        if another:
+            self._unchecked, self._suspected = not new, False
+        return had is not None and another
 
     def _pool(self, most: int) -> ConnectionPool:
         made = ConnectionPool(
@@ -419,10 +491,33 @@ class Database:
         self._pools = (self._pool(READERS), self._pool(1))
         self._failure, self._write_failure = None, self._no_records
         self._again = self._reactor.callLater(LOOK_SECONDS, self._watch)
+        if self._unchecked and self._no_records is None:
+            self._check()
         self._opened(fresh)
+
+    def _check(self) -> None:
+        """Look whether the file is whole, in a thread, while it serves."""
+        stop, pools = Event(), self._pools
+
+        def over(verdict: str | Failure | None) -> None:
+            self._checking = None
+            if isinstance(verdict, Failure) or pools is not self._pools:
+                # It was stopped, or could not be read: the next opening has it done.
+                return
+            if verdict is None:
+                self._unchecked = self._suspected = False
+            else:
+                self._bad = verdict
+                self._failed(verdict)
+
+        work = partial(check_file, self._path, stop, self._suspected)
+        checking: Deferred[str | None] = self._disk.run_patiently(work, "checking the database")
+        self._checking = stop, checking.addBoth(over)
 
     def _watch(self) -> None:
         self._again = None
+        if self._batch is not None and self._batch.at_work(WRITE_SECONDS):
+            self._takes_none(f"a batch has been at work for {WRITE_SECONDS:g} s")
         if self._look() == self._identity:
             if self._write_failure is not None and "readonly" in self._write_failure:
                 # As it was when it was opened, and stays for all who share it: only a new beginning can tell.
@@ -432,20 +527,25 @@ class Database:
         else:
             self._failed(f"{self._path} was removed or replaced")
 
-    def _close_pools(self) -> Deferred[Any]:
-        """Close them in threads: joining one that waits for a lock, or hangs, would hold up the reactor.
+    def _close(self) -> Deferred[Any]:
+        """Close all that is open, in threads: joining one that waits for a lock, or hangs, would hold up the reactor.
 
-        @return: fires when that was tried.
+        @return: fires when it is closed, or hangs.
         """
         pools, self._pools = self._pools, None
-        return DeferredList([self._close(pool) for pool in pools or ()])
+        closing: list[Deferred[None]] = [self._close_pool(pool) for pool in pools or ()]
+        if self._checking is not None:
+            stop, checking = self._checking
+            stop.set()
+            closing.append(checking)
+        return DeferredList(closing).addTimeout(CLOSE_SECONDS, self._reactor, onTimeoutCancel=lambda *_: None)
 
-    def _close(self, pool: ConnectionPool) -> Deferred[None]:
+    def _close_pool(self, pool: ConnectionPool) -> Deferred[None]:
         if pool.shutdownID is not None:
             self._triggers.removeSystemEventTrigger(pool.shutdownID)
             pool.shutdownID = None
-        closing: Deferred[None] = self._disk.run(pool.finalClose, "closing the database")
+        closing: Deferred[None] = self._disk.run_patiently(pool.finalClose, "closing the database")
         return closing.addErrback(lambda _: None)
 
 
-__all__ = ["CAUSE", "Database", "check_version", "is_corruption", "prepare_file", "set_aside"]
+__all__ = ["CAUSE", "Database", "check_file", "check_version", "is_corruption", "prepare_file", "set_aside"]

@@ -1,6 +1,7 @@
 """Work on the disk: in threads of its own, with a deadline, and given up for a while once one was missed.
 
-A disk that hangs takes its threads with it, so those who come after do not even try until it is heard of again.
+A disk that hangs takes its threads with it, so those who come after do not even try until it is heard of again. One
+that is only slow has a queue, and is not given up: whoever waits too long for his turn goes without.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from twisted.python.threadpool import ThreadPool
 
 from proxycache.interfaces import IDiskReactor
 
+from .job import Job
+
 T = TypeVar("T")
 
 TIMEOUT_SECONDS = 5.0
-"""A disk that takes longer has failed, for whoever waits for it."""
+"""A disk that works on one thing for longer has failed. Nobody waits for longer either, his turn included."""
 
 STOP_SECONDS = 3.0
 """How long the end waits for work that is under way."""
@@ -45,21 +48,23 @@ class DaemonThread(threading.Thread):
 class Disk:
     """Threads for one disk.
 
-    @param threads: how many pieces of work may be under way at once.
+    @param threads: how many pieces of work may be under way at once, beside those that take as long as they take.
     """
 
     def __init__(self, reactor: IDiskReactor, threads: int) -> None:
         self._reactor = reactor
+        self._threads = threads
         self._pool = ThreadPool(minthreads=0, maxthreads=threads, name="disk")
         self._pool.threadFactory = DaemonThread
         self._given_up_until = float("-inf")
-        self._under_way = 0
+        self._jobs: set[Job[Any]] = set()
+        self._hanging: set[Job[Any]] = set()
         self._idle: Deferred[None] | None = None
 
     @property
     def hangs(self) -> bool:
-        """Whether it was given up for now."""
-        return self._reactor.seconds() < self._given_up_until
+        """Whether it was given up for now: for a while, and as long as it has all the threads."""
+        return len(self._hanging) >= self._threads or self._reactor.seconds() < self._given_up_until
 
     def start(self) -> None:
         """Begin."""
@@ -68,7 +73,7 @@ class Disk:
     def settle(self) -> Deferred[None]:
         """Wait for what is under way, until those who asked for it were told; not for long."""
         idle: Deferred[None] = Deferred()
-        if self._under_way and not self.hangs:
+        if self._jobs and not self.hangs:
             self._idle = idle
             idle.addTimeout(STOP_SECONDS, self._reactor, onTimeoutCancel=lambda *_: None)
         else:
@@ -79,39 +84,63 @@ class Disk:
         """Wait for what is under way; a thread that hangs is left to the end of the process."""
 
         def stopped(_: object) -> None:
-            if not self._under_way:
+            if not self._jobs:
                 self._pool.stop()
 
         return self.settle().addCallback(stopped)
 
-    def run(self, work: Callable[[], T], what: str, patient: bool = False) -> Deferred[T]:
+    def run(self, work: Callable[[], T], what: str, droppable: bool = True) -> Deferred[T]:
         """Do C{work} in a thread. Fails with what it raises, or with a TimeoutError after L{TIMEOUT_SECONDS}.
 
-        @param patient: it may take longer; no client waits for it.
+        @param droppable: it need not be done any more where its turn comes after that, or after it was cancelled.
         """
         if self.hangs:
             return fail(TimeoutError(f"{what}: the disk does not answer"))
-        late = False
-        # Cancelling it lets go of the result; the thread goes on.
-        told: Deferred[T] = Deferred(lambda _: None)
+        job: Job[T] = Job(self._reactor, TIMEOUT_SECONDS, self._hung, droppable)
 
-        def over(result: T | Failure) -> None:
-            self._under_way -= 1
-            if late:
-                self._given_up_until = float("-inf")
-            if not told.called:
-                told.callback(result)
-            if not self._under_way and self._idle is not None and not self._idle.called:
-                self._idle.callback(None)
+        def in_turn() -> T:
+            job.begin()
+            return work()
 
-        def give_up(value: T | Failure, seconds: float) -> T | Failure:
-            nonlocal late
-            late = True
-            self._given_up_until = self._reactor.seconds() + GIVEN_UP_SECONDS
-            return Failure(TimeoutError(f"{what} took more than {seconds:g} s"))
+        self._jobs.add(job)
+        deferToThreadPool(self._reactor, self._pool, in_turn).addBoth(self._over, job)
+        return job.hurry(TIMEOUT_SECONDS, lambda seconds: TimeoutError(f"{what} took more than {seconds:g} s"))
 
-        self._under_way += 1
-        deferToThreadPool(self._reactor, self._pool, work).addBoth(over)
-        if patient:
-            return told
-        return told.addTimeout(TIMEOUT_SECONDS, self._reactor, onTimeoutCancel=give_up)
+    def run_patiently(self, work: Callable[[], T], what: str) -> Deferred[T]:
+        """Do C{work} in a thread of its own, for as long as it takes: no client waits for it.
+
+        Fails with what it raises.
+        """
+        if self.hangs:
+            return fail(TimeoutError(f"{what}: the disk does not answer"))
+        job: Job[T] = Job(self._reactor)
+        job.begin()
+
+        def at_leisure() -> None:
+            result: T | Failure
+            try:
+                result = work()
+            except BaseException:
+                result = Failure()
+            self._reactor.callFromThread(self._over, result, job)
+
+        self._jobs.add(job)
+        DaemonThread(target=at_leisure, name=what).start()
+        return job.told
+
+    def _over(self, result: T | Failure, job: Job[T]) -> None:
+        self._jobs.discard(job)
+        if job in self._hanging:
+            self._hanging.discard(job)
+            self._given_up_until = float("-inf")
+        job.finish(result)
+        if not self._jobs and self._idle is not None and not self._idle.called:
+            self._idle.callback(None)
+
+    def _hung(self, job: Job[Any]) -> None:
+        """Give it up. Who waits for his turn is told at once: it would be no earlier than that of those who come."""
+        self._hanging.add(job)
+        self._given_up_until = self._reactor.seconds() + GIVEN_UP_SECONDS
+        for other in list(self._jobs):
+            if other.began is None:
+                other.give_up(TimeoutError("the disk does not answer"))

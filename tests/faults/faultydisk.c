@@ -5,6 +5,7 @@
  *
  *     error:NUMBER     fail with that errno
  *     hang             wait until the rule is gone, then do what was asked
+ *     slow:NUMBER      wait that many milliseconds, then do what was asked
  *     flip:OFFSET      read, but with a bit of the byte at that offset of the file inverted
  *
  * PATTERN is matched by fnmatch(3) against the path as the kernel knows it, so that a `*` takes a `/` as well.
@@ -26,7 +27,7 @@
     static result (*real)(__VA_ARGS__); \
     if (!real) real = (result (*)(__VA_ARGS__))dlsym(RTLD_NEXT, #name)
 
-enum action { NONE, FAIL, HANG, FLIP };
+enum action { NONE, FAIL, HANG, SLOW, FLIP };
 
 struct rule {
     enum action action;
@@ -58,6 +59,8 @@ static struct rule rule_for(const char *op, const char *path)
             found.action = FAIL;
         else if (sscanf(action, "flip:%lld", &found.number) == 1)
             found.action = FLIP;
+        else if (sscanf(action, "slow:%lld", &found.number) == 1)
+            found.action = SLOW;
         else
             found.action = HANG;
         return found;
@@ -85,6 +88,8 @@ static int obey(const char *op, int fd, const char *path)
             errno = (int)rule.number;
             return 1;
         }
+        if (rule.action == SLOW)
+            usleep(rule.number * 1000);
         if (rule.action != HANG)
             return 0;
         usleep(10000);

@@ -39,6 +39,12 @@ class FaultyDisk:
             yield
 
     @contextlib.contextmanager
+    def slow(self, seconds: float, pattern: str, *ops: str) -> Iterator[None]:
+        """Operations on files that match take so much longer."""
+        with self._obeying(f"slow:{seconds * 1000:.0f}", pattern, ops):
+            yield
+
+    @contextlib.contextmanager
     def flipping(self, offset: int, pattern: str) -> Iterator[None]:
         """What is read from files that match has a wrong bit in the byte at that offset, and no stat(2) tells."""
         with self._obeying(f"flip:{offset}", pattern, ("read",)):

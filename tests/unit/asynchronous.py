@@ -11,8 +11,6 @@ from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from proxycache.store.disk import Disk
-
 P = ParamSpec("P")
 
 reactor: Any = installed
@@ -30,11 +28,6 @@ def asynchronous(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, An
 
     marked: Callable[P, Any] = pytest_twisted.ensureDeferred(bounded)
     return marked
-
-
-async def everything_before(disk: Disk) -> None:
-    """Wait until a disk of one thread has done its work so far, and told of it."""
-    await disk.run(lambda: None, "waiting")
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -10,7 +10,6 @@ from proxycache.store.database import LOOK_SECONDS, Database
 from proxycache.store.disk import Disk
 from proxycache.store.metadata import MetadataStore
 
-from .asynchronous import everything_before
 from .threadedclock import ThreadedClock
 
 
@@ -42,9 +41,7 @@ class Index:
     async def recover(self) -> None:
         """Let the time until the next look pass, and wait for what comes of it."""
         self.clock.advance(LOOK_SECONDS)
-        # The old connections are closed, and then a new one is opened.
-        for _ in range(2):
-            await everything_before(self.disk)
+        await self.disk.settle()
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """What another process reads."""

@@ -16,7 +16,12 @@ from proxycache.errors import MetadataUnavailable, UnknownSchema
 from proxycache.store import database
 from proxycache.store.database import (
     ANSWER_TIMEOUT_SECONDS,
+    CLOSE_SECONDS,
+    HANG_SECONDS,
     LOOK_SECONDS,
+    READERS,
+    WRITE_SECONDS,
+    check_file,
     check_version,
     is_corruption,
     prepare_file,
@@ -24,7 +29,7 @@ from proxycache.store.database import (
 )
 from proxycache.store.disk import Disk
 
-from .asynchronous import asynchronous, everything_before, until
+from .asynchronous import asynchronous, until
 from .openedindex import Index
 from .recorder import Recorder
 from .threadedclock import ThreadedClock
@@ -311,24 +316,132 @@ async def test_a_new_file_may_have_the_inode_of_the_lost_one(index: Index, monke
     assert index.rebuilt == 1
 
 
+class Query:
+    """A query that is at work until it is let go."""
+
+    def __init__(self, index: Index, let_go: Event) -> None:
+        self.begun = False
+        self._let_go = let_go
+        self.answer = index.database.read(self._work)
+
+    def _work(self, cursor: sqlite3.Cursor) -> int:
+        self.begun = True
+        self._let_go.wait()
+        return version(cursor)
+
+    async def at_work(self) -> None:
+        """Wait until a thread has taken it up."""
+        await until(lambda: self.begun)
+
+
+async def go_without(*queries: Query) -> None:
+    """Nobody waits for an answer any more."""
+    for query in queries:
+        with pytest.raises(MetadataUnavailable) as caught:
+            await query.answer
+        assert caught.value.cause == "database-unavailable"
+
+
 @asynchronous
 async def test_a_slow_answer_is_none(index: Index, stuck: Event) -> None:
     index.database.start()
-
-    def slow(cursor: sqlite3.Cursor) -> None:
-        stuck.wait()
-
-    pending = index.database.read(slow)
+    slow = Query(index, stuck)
+    await slow.at_work()
     index.clock.advance(ANSWER_TIMEOUT_SECONDS)
-    with pytest.raises(MetadataUnavailable) as caught:
-        await pending
-    assert caught.value.cause == "database-unavailable"
-    assert index.database.state() is not None
+    await go_without(slow)
+    assert index.database.state() is None
+    assert await index.database.read(version) == 1
+
+
+@asynchronous
+async def test_a_query_that_hangs_makes_it_unavailable(index: Index, stuck: Event) -> None:
+    index.database.start()
+    slow = Query(index, stuck)
+    await slow.at_work()
+    for seconds in (ANSWER_TIMEOUT_SECONDS, HANG_SECONDS - ANSWER_TIMEOUT_SECONDS - 0.01):
+        index.clock.advance(seconds)
+        assert index.database.state() is None
+    index.clock.advance(0.01)
+    await go_without(slow)
+    assert "at work for 1.5 s" in (index.database.state() or "")
+    await go_without(Query(index, stuck))
     stuck.set()
     await index.recover()
     assert index.database.state() is None
     assert await index.database.read(version) == 1
-    assert index.rebuilt == 0
+    assert (index.rebuilt, index.accounts.database_failures) == (0, 1)
+
+
+@asynchronous
+async def test_it_is_opened_again_while_a_query_still_hangs(index: Index, stuck: Event) -> None:
+    index.database.start()
+    slow = Query(index, stuck)
+    await slow.at_work()
+    index.clock.advance(HANG_SECONDS)
+    await go_without(slow)
+    index.clock.advance(LOOK_SECONDS)
+    index.clock.advance(CLOSE_SECONDS)
+    await until(lambda: index.database.state() is None)
+    assert await index.database.read(version) == 1
+    stuck.set()
+
+
+@asynchronous
+async def test_a_slow_query_among_others_is_its_own_affair(index: Index, stuck: Event) -> None:
+    index.database.start()
+    slow = Query(index, stuck)
+    await slow.at_work()
+    index.clock.advance(ANSWER_TIMEOUT_SECONDS)
+    await go_without(slow)
+    assert await index.database.read(version) == 1
+    index.clock.advance(10 * HANG_SECONDS)
+    assert (index.database.state(), index.accounts.database_failures) == (None, 0)
+
+
+@asynchronous
+async def test_queries_in_line_are_no_failure(index: Index) -> None:
+    """Three at a time, each at work for a second, and a crowd that waits its turn."""
+    index.database.start()
+    let_go = [Event() for _ in range(3)]
+    rounds = [[Query(index, event) for _ in range(READERS)] for event in let_go]
+    crowd = [Query(index, let_go[-1]) for _ in range(50)]
+    for event, at_work in zip(let_go, rounds, strict=True):
+        for query in at_work:
+            if event is not let_go[-1]:
+                await query.at_work()
+        index.clock.advance(ANSWER_TIMEOUT_SECONDS * 0.9)
+        event.set()
+        if event is let_go[0]:
+            assert [await query.answer for query in at_work] == [1, 1, 1]
+        else:
+            await go_without(*at_work)
+    await go_without(*crowd)
+    # Nobody waits for them any more: they hold nobody up either.
+    assert await index.database.read(version) == 1
+    assert not any(query.begun for query in (*rounds[-1], *crowd))
+    index.clock.advance(10 * HANG_SECONDS)
+    assert (index.database.state(), index.accounts.database_failures) == (None, 0)
+
+
+@asynchronous
+async def test_a_batch_that_hangs_is_told_of(index: Index, stuck: Event) -> None:
+    index.database.start()
+    begun = Event()
+
+    def slow(cursor: sqlite3.Cursor) -> None:
+        begun.set()
+        stuck.wait()
+
+    pending = index.database.write(slow)
+    await until(begun.is_set)
+    index.clock.advance(WRITE_SECONDS - LOOK_SECONDS)
+    assert index.database.state() is None
+    index.clock.advance(LOOK_SECONDS)
+    assert "a batch has been at work for 10 s" in (index.database.state() or "")
+    assert await index.database.read(version) == 1
+    stuck.set()
+    await pending
+    assert index.database.state() is None
 
 
 @asynchronous
@@ -381,7 +494,7 @@ async def test_stopped_while_it_failed_it_stays_stopped(index: Index, disk: Disk
     index.clock.advance(LOOK_SECONDS)
     index.database.stop()
     index.path.rmdir()
-    await everything_before(disk)
+    await disk.settle()
     index.clock.advance(10 * LOOK_SECONDS)
     assert index.database.state() is not None
     assert index.clock.getDelayedCalls() == []
@@ -412,7 +525,7 @@ async def test_what_failed_keeps_no_file_open(index: Index, disk: Disk) -> None:
                 await ask(fails)
         assert held_open(index.path) != []
         index.database.stop()
-        await everything_before(disk)
+        await disk.settle()
         assert held_open(index.path) == []
     finally:
         gc.enable()
@@ -420,11 +533,23 @@ async def test_what_failed_keeps_no_file_open(index: Index, disk: Disk) -> None:
 
 @asynchronous
 async def test_what_can_only_be_read_is_opened_anew_every_second(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    verdicts = iter(["attempt to write a readonly database"] * 3)
-    monkeypatch.setattr(database, "prepare_file", lambda path: prepare_file(path) or next(verdicts, None))
+    openings = iter([True] * 3)
+    readonly = False
+
+    def opens(path: Path) -> str | None:
+        nonlocal readonly
+        readonly = next(openings, False)
+        return prepare_file(path)
+
+    def rewrites(cursor: sqlite3.Cursor) -> None:
+        if readonly:
+            raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(database, "prepare_file", opens)
+    monkeypatch.setattr(database, "_rewrite", rewrites)
     index.database.start()
-    for openings in (1, 2, 3):
-        assert index.openings == openings
+    for number in (1, 2, 3):
+        assert index.openings == number
         assert "readonly" in (index.database.state() or "")
         assert await index.database.read(version) == 1
         await index.recover()
@@ -432,3 +557,94 @@ async def test_what_can_only_be_read_is_opened_anew_every_second(index: Index, m
     for _ in range(3):
         await index.recover()
     assert index.openings == 4
+
+
+def damage_a_page(path: Path) -> None:
+    """Rubbish where only a look at the whole of it finds it."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE elsewhere (value)")
+        connection.execute("INSERT INTO elsewhere VALUES (zeroblob(20000))")
+    connection.close()
+    with path.open("r+b") as file:
+        file.seek(-8192, os.SEEK_END)
+        file.write(os.urandom(8192))
+
+
+@asynchronous
+async def test_it_serves_while_all_of_it_is_read(index: Index, monkeypatch: pytest.MonkeyPatch, stuck: Event) -> None:
+    prepare_file(index.path)
+    begun: list[bool] = []
+
+    def slow(path: Path, stop: Event, thorough: bool) -> str | None:
+        begun.append(thorough)
+        stuck.wait()
+        return check_file(path, stop, thorough)
+
+    monkeypatch.setattr(database, "check_file", slow)
+    index.database.start()
+    await until(lambda: begun == [False])
+    index.clock.advance(10 * HANG_SECONDS)
+    assert await index.database.read(version) == 1
+    await index.database.write(insert)
+    assert index.database.state() is None
+    stuck.set()
+    await index.disk.settle()
+    assert (index.database.state(), index.openings) == (None, 1)
+
+
+@asynchronous
+async def test_what_is_found_when_all_of_it_is_read_is_set_aside(
+    tmp_path: Path, disk: Disk, clock: ThreadedClock, log: Recorder
+) -> None:
+    index = Index(tmp_path / "index.sqlite", disk, clock)
+    prepare_file(index.path)
+    damage_a_page(index.path)
+    index.database.start()
+    assert index.database.state() is None
+    await index.database.read(version)
+    await disk.settle()
+    assert index.database.state() is not None
+    await index.recover()
+    assert index.database.state() is None
+    assert len(list(tmp_path.glob("index.sqlite.corrupt-*"))) >= 1
+    assert (index.rebuilt, log.levels().count("error")) == (1, 1)
+    index.database.stop()
+
+
+@asynchronous
+async def test_what_a_query_suspects_is_looked_into(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was opened anew meanwhile, and serves: what is whole is not set aside for one bad answer."""
+    looks: list[bool] = []
+
+    def noted(path: Path, stop: Event, thorough: bool) -> str | None:
+        looks.append(thorough)
+        return check_file(path, stop, thorough)
+
+    def suspects(cursor: sqlite3.Cursor) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr(database, "check_file", noted)
+    index.database.start()
+    assert looks == []
+    with pytest.raises(MetadataUnavailable):
+        await index.database.read(suspects)
+    assert index.database.state() is not None
+    await index.recover()
+    assert (index.database.state(), index.openings, index.rebuilt, looks) == (None, 2, 0, [True])
+    await index.database.write(insert)
+
+
+@asynchronous
+async def test_a_look_at_all_of_it_can_be_stopped(index: Index) -> None:
+    index.database.start()
+    with sqlite3.connect(index.path) as connection:
+        connection.execute(
+            "CREATE TABLE large AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n"
+            " LIMIT 20000) SELECT x, zeroblob(100) AS z FROM n"
+        )
+    connection.close()
+    stop = Event()
+    assert check_file(index.path, stop, thorough=True) is None
+    stop.set()
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        check_file(index.path, stop, thorough=True)
