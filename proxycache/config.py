@@ -94,6 +94,7 @@ class Server(_Section):
     admin: Listener = DEFAULT_ADMIN
     admin_hosts: list[str] = []
     cache_status_key: Switch = False
+    stop_timeout: Lifetime = 30.0
 
     @field_validator("hosts")
     @classmethod

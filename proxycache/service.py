@@ -35,6 +35,7 @@ from proxycache.store.metadata import MetadataStore
 from proxycache.store.space import Space, SpaceLimits
 from proxycache.web.admin import Admin, AdminSite, Checks
 from proxycache.web.metrics import Metrics
+from proxycache.web.protocol import ObjectSite
 from proxycache.web.resource import object_site
 from proxycache.web.serving import Serving
 
@@ -180,7 +181,23 @@ class CacheService(Service):
 
 
 class RootService(MultiService):
-    """All of it."""
+    """All of it.
+
+    @param stop_timeout: seconds that answers get to finish when it stops.
+    """
+
+    def __init__(self, reactor: Any, stop_timeout: float) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._stop_timeout = stop_timeout
+        self._public: list[tuple[StreamServerEndpointService, ObjectSite]] = []
+        self._log = make_logger()
+
+    def listen(self, endpoint: str, site: ObjectSite) -> None:
+        """Add a public listener."""
+        listener: StreamServerEndpointService = strports_service(endpoint, site, self._reactor)
+        listener.setServiceParent(self)
+        self._public.append((listener, site))
 
     def privilegedStartService(self) -> None:
         """Listen. A port that cannot be had stops the start, with one line."""
@@ -191,19 +208,34 @@ class RootService(MultiService):
             print(f"proxycache: {error}", file=sys.__stderr__)
             raise SystemExit(1) from None
 
+    def stopService(self) -> Deferred[None]:
+        """Take no more requests, finish the answers that were begun, then stop all else."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        # All at once: the time is for all of them.
+        closing = [Deferred.fromCoroutine(self._close(listener, site)) for listener, site in self._public]
+        late = sum([await each for each in closing])
+        if late:
+            self._log.warn(
+                "{late} answers cut off: they took more than {seconds:g} s", late=late, seconds=self._stop_timeout
+            )
+        await super().stopService()
+
+    async def _close(self, listener: StreamServerEndpointService, site: ObjectSite) -> int:
+        await listener.stopService()
+        return await site.connections.finish(self._reactor, self._stop_timeout)
+
 
 def make_service(reactor: Any, configuration: Configuration) -> MultiService:
     """The whole of it, not started. A listener whose port cannot be had stops the start."""
     # Twisted would log two lines for every connection to an origin.
     Factory.noisy = False
     cache = CacheService(reactor, configuration)
-    root = RootService()
+    root = RootService(reactor, configuration.server.stop_timeout)
     cache.setServiceParent(root)
-    listeners: list[StreamServerEndpointService] = [
-        strports_service(endpoint, object_site(cache.serving), reactor) for endpoint in configuration.server.listen
-    ]
+    for endpoint in configuration.server.listen:
+        root.listen(endpoint, object_site(cache.serving))
     admin = AdminSite(Admin(cache.metrics, cache.checks()), frozenset(configuration.server.admin_hosts), reactor)
-    listeners.append(strports_service(configuration.server.admin, admin, reactor))
-    for listener in listeners:
-        listener.setServiceParent(root)
+    strports_service(configuration.server.admin, admin, reactor).setServiceParent(root)
     return root

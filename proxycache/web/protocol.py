@@ -20,6 +20,7 @@ from proxycache.policy.answers import MAX_LENGTH
 from proxycache.policy.cachestatus import VIA, CacheStatus
 from proxycache.policy.fields import Fields, parse_content_length
 
+from .closing import Connections
 from .requestbody import RequestBody
 
 HEADER_TIMEOUT_SECONDS = 30.0
@@ -83,6 +84,7 @@ class StrictChannel(HTTPChannel):
         """Where descriptors run out, those who are here keep theirs: nothing is promised to a newcomer yet."""
         super().connectionMade()
         site: StrictSite = cast(Any, self).site
+        site.connections.opened(self)
         if not site.admits(cast(Any, self.transport).fileno()):
             self.abort()
 
@@ -221,7 +223,8 @@ class StrictChannel(HTTPChannel):
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
         """The lines of an answer as they are, in their order; of Twisted's own only those about the framing."""
         request = self.requests[0]
-        if request.body is not None and not request.body.complete:
+        unread = request.body is not None and not request.body.complete
+        if unread or self.site.connections.finishing:
             headers.setRawHeaders(b"connection", [b"close"])
         if request.lines is None:
             super().writeHeaders(version, code, reason, headers)
@@ -292,9 +295,17 @@ class StrictChannel(HTTPChannel):
         if self.transport is not None:
             cast(Any, self.transport).abortConnection()
 
+    def finish(self) -> None:
+        """Take no further request: close once the present one is answered; at once where none is handled."""
+        self.persistent = False
+        if not self._handlingRequest and not any(request.begun for request in self.requests):
+            self._refused = True
+            HTTPChannel.loseConnection(self)
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Nothing is left running."""
         self._cancel_deadline()
+        self.site.connections.closed(self)
         super().connectionLost(reason)
 
 
@@ -435,6 +446,7 @@ class StrictSite(Site):
         super().__init__(resource, requestFactory=requestFactory, parsePOSTFormSubmission=False, **arguments)
         self._has_room = has_room
         self._crowded = False
+        self.connections = Connections()
 
     def admits(self, number: int) -> bool:
         """Whether there are descriptors for a client who was given this one."""

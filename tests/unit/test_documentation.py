@@ -28,6 +28,11 @@ def test_the_diagram_is_drawn_from_the_table() -> None:
     assert shown == drawn
 
 
+def test_the_unit_waits_longer_than_answers_get_to_finish() -> None:
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", text("docs/deploy/proxycache.service"), re.MULTILINE)
+    assert int(seconds) > Server().stop_timeout
+
+
 def rows() -> dict[str, str]:
     """Default by key, as the table of the configuration tells them."""
     found = re.findall(r"^\| `([a-z_.]+)` \|\s*(.*?)\s*\|", text("docs/configuration.md"), re.MULTILINE)
