@@ -8,6 +8,7 @@ those of all the others who waited.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from proxycache.errors import ObjectChanged
 from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
@@ -125,8 +127,7 @@ class Waiting:
 
     def _leave(self) -> None:
         if self.probe is not None:
-            self.probe.waiting.remove(self)
-            self.probe.press()
+            self.probe.leave(self)
 
 
 @define(eq=False)
@@ -136,29 +137,48 @@ class Probe:
     @ivar question: of the client whose request it is.
     @ivar sent: the request as it went out.
     @ivar pending: the request on its way to the origin.
+    @ivar priority: how urgent it is: as for him among those who wait who is most in a hurry.
     @ivar outdated: what it brings is not for later requests: an unsafe request came between.
-    @ivar waiting: who waits for the answer.
     """
 
     question: Question
     sent: OriginRequest
     pending: Deferred[IOriginResponse]
     _origin: IOrigin
+    priority: Priority
     outdated: bool = False
-    waiting: list[Waiting] = field(factory=list)
+    _waiting: dict[Waiting, Priority] = field(factory=dict)
+    _hurries: Counter[Priority] = field(factory=Counter)
 
     def join(self, waiting: Waiting) -> None:
         """One more waits for the answer."""
         waiting.probe = self
-        self.waiting.append(waiting)
-        self.press()
+        priority = self._waiting[waiting] = waiting.question.priority
+        self._hurries[priority] += 1
+        self._press()
 
-    def press(self) -> None:
-        """It is as urgent as for him among those who wait who is most in a hurry; it ends with the last of them."""
-        if self.waiting:
-            self._origin.urge(self.pending, min(each.question.priority for each in self.waiting))
+    def leave(self, waiting: Waiting) -> None:
+        """One does not wait any more; with the last of them it ends."""
+        waiting.probe = None
+        self._hurries[self._waiting.pop(waiting)] -= 1
+        if self._waiting:
+            self._press()
         else:
             self.pending.cancel()
+
+    def _press(self) -> None:
+        priority = min(priority for priority, count in self._hurries.items() if count)
+        if priority is not self.priority:
+            self.priority = priority
+            self._origin.urge(self.pending, priority)
+
+    def over(self) -> list[Waiting]:
+        """It was answered, or never will be: who waited for that."""
+        told = list(self._waiting)
+        self._waiting.clear()
+        for waiting in told:
+            waiting.probe = None
+        return told
 
     def serves(self, question: Question) -> bool:
         """Whether its answer is likely to answer C{question}, too."""
@@ -199,7 +219,7 @@ class Probes:
         self._around = around
         self._chunk_size = chunk_size
         self._now = now
-        self._under_way: dict[bytes, list[Probe]] = {}
+        self._under_way: dict[bytes, dict[Probe, None]] = {}
         self._hit_for_miss = HitForMiss()
 
     def __contains__(self, key: bytes) -> bool:
@@ -241,23 +261,21 @@ class Probes:
         question = waiting.question
         sent = _request_of(question, self._chunk_size)
         pending = self._around.origin.fetch(sent, question.priority)
-        probe = Probe(question, sent, pending, self._around.origin)
+        probe = Probe(question, sent, pending, self._around.origin, question.priority)
         probe.join(waiting)
-        self._under_way.setdefault(question.target.key, []).append(probe)
+        self._under_way.setdefault(question.target.key, {})[probe] = None
         answered: Deferred[Answer] = pending.addCallback(self._known.answered, probe)
         answered.addBoth(self._settle, probe, waiting)
 
     def _settle(self, result: Answer | Failure, probe: Probe, first: Waiting) -> None:
         key = probe.question.target.key
         probes = self._under_way[key]
-        probes.remove(probe)
+        del probes[probe]
         if not probes:
             del self._under_way[key]
         self._learn(result, probe.question)
-        told, probe.waiting = probe.waiting, []
-        for waiting in told:
-            waiting.probe = None
-        if first in told:
+        told = probe.over()
+        if told and told[0] is first:
             first.answer.callback(result)
         elif isinstance(result, Relayed) and result.response is not None:
             result.response.abort()
@@ -268,26 +286,35 @@ class Probes:
             result.generation.told()
 
     def _learn(self, result: Answer | Failure, question: Question) -> None:
-        if isinstance(result, Obtained):
+        if isinstance(result, Failure):
+            return
+        if isinstance(result, Obtained) and result.personal is None:
             self._hit_for_miss.over(question.target.key)
-        elif isinstance(result, Relayed) and result.unstorable:
+        elif isinstance(result, Obtained) or result.unstorable:
             self._hit_for_miss.note(question.target.key, question.personal, self._around.clock.seconds())
 
     def _share(self, result: Answer | Failure, waiting: Waiting) -> None:
         """Another's answer came: it serves this client as well, or his own request goes out."""
-        if isinstance(result, Failure):
-            waiting.answer.errback(result)
-            return
         if isinstance(result, Relayed):
             waiting.answer.callback(evolve(result, response=None))
             return
-        target, fields = waiting.question.target, waiting.question.request.fields
-        got, ttls = result.representation, target.origin.ttls
-        if may_share(got, fields, ttls, self._now()):
+        if isinstance(result, Failure) and result.check(ObjectChanged):
+            waiting.answer.errback(result)
+            return
+        target, request = waiting.question.target, waiting.question.request
+        fields, ttls = request.fields, target.origin.ttls
+        stale = self._known.match(target, fields)
+        if isinstance(result, Failure):
+            # It may have been for that request alone; attempts that another made in vain are not repeated by a crowd.
+            waiting.question = evolve(waiting.question, request=evolve(request, attempts=1), stale=stale)
+            self._send(waiting)
+            return
+        got, alone = result.representation, result.personal is not None
+        if not alone and may_share(got, fields, ttls, self._now()):
             waiting.answer.callback(evolve(result, collapsed=True))
             return
-        waiting.question = evolve(waiting.question, stale=self._known.match(target, fields))
-        if variant_matches(got.vary, fields) or waiting.again or not ever_reusable(got, ttls):
+        waiting.question = evolve(waiting.question, stale=stale)
+        if alone or variant_matches(got.vary, fields) or waiting.again or not ever_reusable(got, ttls):
             self._send(waiting)
         else:
             # Which fields select is known now: one request for each variant will do.

@@ -245,3 +245,35 @@ class TestWhatIsAskedForAgain:
             exact(answer, page.body)
             assert answer.cache_status.endswith("detail=origin-failed"), told(answer)
         assert len(page.requests) == 2
+
+
+class TestWhatIsOfOneRequestAlone:
+    """An answer, or a failure, that says nothing of what others would get."""
+
+    @pytest.mark.parametrize("headers", [("Authorization", "Bearer {}"), ("Cache-Control", "no-store")])
+    def test_the_fields_of_a_304(self, rig: Rig, headers: tuple[str, str]) -> None:
+        page = rig.put(LENGTH, cache_control="max-age=60", headers=(("Age", "3600"),))
+        page.get_whole()
+        for who in WHO:
+            told_him = (("X-For", who),)
+            page.origin.put(page.path, page.body, cache_control="max-age=60", headers=told_him, cookie=f"user={who}")
+        name, value = headers
+        asks: list[Headers] = [((name, value.format(who)), ("Cookie", f"user={who}")) for who in WHO]
+        for who, answer in zip(WHO, ask_while_one_is_under_way(rig, page, asks, then=2), strict=True):
+            exact(answer, page.body)
+            assert answer.field("X-For") == who, told(answer)
+        assert [served.status for served in page.requests] == [200, 304, 304, 304]
+
+    @pytest.mark.parametrize("fault", [Fault(refuse=True, reset=True), Fault(raw=b"not HTTP\r\n\r\n")])
+    @pytest.mark.parametrize("known", [False, True])
+    def test_a_failure(self, rig: Rig, fault: Fault, known: bool) -> None:
+        """As where a firewall takes offence at what one client sends."""
+        page = rig.put(LENGTH, cache_control="max-age=60, must-revalidate", headers=(("Age", "3600"),) if known else ())
+        if known:
+            page.get_whole()
+        page.origin.put(page.path, page.body)
+        page.fault(fault, None, when=lambda served: served.field("X-Offence") is not None)
+        offending, *others = ask_while_one_is_under_way(rig, page, [(("X-Offence", "1"),), *[()] * 5])
+        assert offending.status == 502, told(offending)
+        for answer in others:
+            exact(answer, page.body)
