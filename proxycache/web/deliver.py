@@ -29,7 +29,7 @@ from proxycache.policy.fields import parse_directives
 from proxycache.policy.forwarding import CONDITIONAL, max_forwards
 from proxycache.policy.freshness import Reuse, may_serve_on_error, remaining, reuse
 from proxycache.policy.origins import ObjectTarget, resolve_target
-from proxycache.policy.responding import Part, answer, requested_ranges
+from proxycache.policy.responding import Answer, Part, answer, requested_ranges
 from proxycache.policy.retrying import MAX_ATTEMPTS, RETRYABLE_STATUSES
 from proxycache.stream.passthrough import PassthroughProducer
 from proxycache.stream.servestream import ServeStream
@@ -133,7 +133,7 @@ class Delivery:
             ttls, now = target.origin.ttls, self._serving.now()
             verdict = reuse(generation.representation, exchange.fields, ttls, now)
             if verdict in (Reuse.FRESH, Reuse.STALE_WHILE_REVALIDATE):
-                if self._can_serve(generation, asked):
+                if self._can_serve(target, generation):
                     if verdict is Reuse.STALE_WHILE_REVALIDATE:
                         self._revalidate(target, request, generation)
                     await self._serve(target, generation, self._hit(generation, asked))
@@ -157,8 +157,22 @@ class Delivery:
         specs = requested_ranges(exchange.fields) if exchange.method == "GET" else ()
         return specs[0] if specs else None
 
-    def _can_serve(self, generation: Generation, asked: RangeSpec | None) -> bool:
-        return self._exchange.method == "HEAD" or generation.can_serve(*wanted(asked, generation.length))
+    def _can_serve(self, target: ObjectTarget, generation: Generation) -> bool:
+        """Whether all of the answer can be had without putting two responses together that may differ."""
+        return generation.joinable or all(
+            generation.can_serve(*_start_and_stop(part)) for part in self._head(target, generation.representation).parts
+        )
+
+    def _head(self, target: ObjectTarget, representation: Representation) -> Answer:
+        exchange = self._exchange
+        return answer(
+            representation,
+            exchange.fields,
+            exchange.method,
+            self._serving.now(),
+            always_partial=target.origin.always_partial,
+            boundary=uuid.uuid4().hex.encode("ascii"),
+        )
 
     def _hit(self, generation: Generation, asked: RangeSpec | None) -> CacheStatus:
         if self._exchange.method == "HEAD":
@@ -180,7 +194,7 @@ class Delivery:
             self._serving.now(),
             disconnected=disconnected,
             stale_if_error=target.origin.stale_if_error,
-        ) and self._can_serve(stale, self._first_range())
+        ) and self._can_serve(target, stale)
 
     # Asking the origin
 
@@ -204,7 +218,7 @@ class Delivery:
             await self._not_stored(target, got, asked, stale, status)
             return
         generation = got.generation
-        if not self._can_serve(generation, self._first_range()):
+        if not self._can_serve(target, generation):
             await self._relay.bypass(target, "no-validator")
             return
         status = evolve(status, stored=got.stored, collapsed=got.collapsed, fwd_status=got.status)
@@ -317,14 +331,7 @@ class Delivery:
         """@param representation: the record to answer from, where it is not that of the generation."""
         exchange, now = self._exchange, self._serving.now()
         representation = representation or generation.representation
-        head = answer(
-            representation,
-            exchange.fields,
-            exchange.method,
-            now,
-            always_partial=target.origin.always_partial,
-            boundary=uuid.uuid4().hex.encode("ascii"),
-        )
+        head = self._head(target, representation)
         if status.hit or status.stored or status.fwd in ("stale", "request"):
             status = evolve(status, ttl=remaining(representation, target.origin.ttls, now))
         if self._serving.show_key:
@@ -349,7 +356,7 @@ class Delivery:
             exchange.write(head.tail)
 
     def _stream(self, generation: Generation, part: Part, request: OriginRequest) -> ServeStream:
-        start, stop = (0, None) if part.span is None else (part.span.start, part.span.stop)
+        start, stop = _start_and_stop(part)
         request = evolve(request, begun=self._exchange.started)
         reader = generation.open_reader(start, stop, request)
         representation = generation.representation
@@ -368,6 +375,11 @@ class Delivery:
             )
 
         return self._exchange.open_stream(reader, start, stop, passthrough)
+
+
+def _start_and_stop(part: Part) -> tuple[int, int | None]:
+    """The bytes of a part; None for an end that is not known yet."""
+    return (0, None) if part.span is None else (part.span.start, part.span.stop)
 
 
 __all__ = ["Delivery"]

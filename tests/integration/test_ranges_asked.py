@@ -218,3 +218,20 @@ def test_several_past_the_cache_are_the_origins(rig: Rig) -> None:
     film = rig.put(300 * KIB, cache_control="no-store")
     answer = fetch(film.url, headers=[("Range", "bytes=0-9,1000-1009")])
     exact(answer, film.body)
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"v1"'])
+@pytest.mark.parametrize("cached", [None, "0-9"])
+@pytest.mark.parametrize(
+    "headers", [(("Range", "bytes=0-9,2000000-2000009"),), (("Range", "bytes=0-9"), ("If-Range", '"v0"'))]
+)
+def test_more_than_the_first_range_of_what_nothing_binds(
+    rig: Rig, etag: str | None, cached: str | None, headers: tuple[tuple[str, str], ...]
+) -> None:
+    """What is here, or on its way, is a part of one answer; the rest could only come by another one."""
+    film = rig.put(LENGTH, etag=etag)
+    if cached is not None:
+        film.get(cached)
+    answer = film.get(None, *headers)
+    exact(answer, film.body)
+    assert answer.cache_status == "proxycache; fwd=bypass; detail=no-validator"
