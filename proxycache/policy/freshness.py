@@ -162,8 +162,8 @@ def reuse(representation: Representation, request: Fields, ttls: Ttls, now: floa
         return Reuse.FRESH
     if not may_be_stale(fields):
         return Reuse.REVALIDATE
-    # Section 5.2.1.2
-    if "max-stale" in asked:
+    # Section 5.2.1.2; what was never fresh may be one client's page, which no other can wish for.
+    if "max-stale" in asked and ever_reusable(representation, ttls):
         limit = asked["max-stale"]
         if limit is None or -fresh_for <= (parse_delta_seconds(limit) or 0):
             return Reuse.FRESH
@@ -191,6 +191,9 @@ def may_serve_on_error(
 ) -> bool:
     """Whether a stale response may stand in for an origin that failed (RFC 5861, section 4; RFC 9111, section 4.2.4).
 
+    What was never fresh for a moment may be one client's page: it stands in only where its own window, or that of the
+    configuration, says so.
+
     @param disconnected: the origin gave no answer at all, in place of one with a 5xx status.
     @param stale_if_error: seconds that the origin's configuration allows.
     """
@@ -199,12 +202,13 @@ def may_serve_on_error(
     asked = request_directives(request)
     if "no-cache" in asked:
         return False
-    if disconnected:
+    reusable = ever_reusable(representation, ttls)
+    if disconnected and reusable:
         return True
     overdue = current_age(representation, now) - lifetime(representation, ttls)
     if stale_if_error is not None and overdue <= stale_if_error:
         return True
-    for directives in (response_directives(representation.fields), asked):
+    for directives in (response_directives(representation.fields), asked if reusable else {}):
         window = parse_delta_seconds(directives.get("stale-if-error"))
         if window is not None and overdue <= window:
             return True

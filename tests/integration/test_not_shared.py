@@ -167,6 +167,30 @@ class TestVary:
         assert languages == {"de", "en", "fr"}
 
 
+@pytest.mark.parametrize("cache_control", [None, "max-age=0"])
+@pytest.mark.parametrize("etag", ['"v1"', 'W/"v1"'])
+class TestWhatWasNeverFresh:
+    """It may be one client's page; this origin tells clients by their cookies."""
+
+    def put(self, rig: Rig, cache_control: str | None, etag: str) -> Thing:
+        page = rig.put(300 * KIB, cache_control=cache_control, etag=etag)
+        page.get_whole(("Cookie", "user=ann"))
+        return page
+
+    @pytest.mark.parametrize("asked", ["max-stale", "max-stale=600", "stale-if-error=600", ""])
+    def test_does_not_stand_in_for_another_ones(
+        self, rig: Rig, cache_control: str | None, etag: str, asked: str
+    ) -> None:
+        page = self.put(rig, cache_control, etag)
+        page.fault(Fault(status=403, headers=(("Cache-Control", "no-store"),)), None)
+        assert page.get(None, ("Cookie", "user=bob"), ("Cache-Control", asked)).status == 403
+
+    def test_nor_where_the_origin_is_away(self, rig: Rig, cache_control: str | None, etag: str) -> None:
+        page = self.put(rig, cache_control, etag)
+        page.fault(Fault(refuse=True), None)
+        assert page.get(None, ("Cookie", "user=bob")).status == 502
+
+
 class TestRequestsThatForbid:
     def test_no_store_in_a_request(self, rig: Rig) -> None:
         film = rig.put(300 * KIB)
