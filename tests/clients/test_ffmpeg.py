@@ -1,6 +1,7 @@
 """ffmpeg and ffprobe: what they read of a film over HTTP is what they read of the file."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.clients.front import Film, Front
 from tests.clients.programs import run
 from tests.servers.fetch import fetch
+from tests.servers.origin import Fault
 
 FFMPEG = ("ffmpeg", "-nostdin", "-v", "error")
 SOMEWHERE = 0.7
@@ -64,3 +66,19 @@ def test_copying_the_whole(front: Front, film: Film) -> None:
     for _ in ("cold", "hot"):
         whole = run(*FFMPEG, "-i", url, "-map", "0", "-c", "copy", "-f", "framemd5", "-")
         assert whole == run(*FFMPEG, "-i", film.file, "-map", "0", "-c", "copy", "-f", "framemd5", "-")
+
+
+def test_a_stream_behind_a_redirect(front: Front, mp4: Film, tmp_path: Path) -> None:
+    """The playlist names its segments relative to where it is, which the player has to know."""
+    playlist = tmp_path / "index.m3u8"
+    run(*FFMPEG, "-i", mp4.file, "-c", "copy", "-f", "hls", "-hls_time", "5", "-hls_playlist_type", "vod", playlist)
+    for file in tmp_path.iterdir():
+        front.put(f"hls/edge-7/{file.name}", file.read_bytes(), content_type="application/octet-stream")
+    url = front.put("watch/film", b"")
+    front.origin.fault("watch/film", Fault(redirect="/hls/edge-7/index.m3u8"), None)
+    for _ in ("cold", "hot"):
+        seen = run(*FFMPEG, "-i", url, "-map", "0", "-c", "copy", "-f", "framemd5", "-")
+        assert seen == run(*FFMPEG, "-i", playlist, "-map", "0", "-c", "copy", "-f", "framemd5", "-")
+    segments = [served.path for served in front.origin.log if served.path.endswith(".ts")]
+    if front.proxy is not None:
+        assert set(segments) == {f"/hls/edge-7/{file.name}" for file in tmp_path.glob("*.ts")}
