@@ -270,12 +270,5 @@ class IChunkManager(Interface):
     def lookup(target: ObjectTarget, request: Fields) -> Deferred[Any]:
         """The generation that answers C{request}, fresh or stale, or None; fails with L{MetadataUnavailable}."""
 
-    def obtain(
-        target: ObjectTarget,
-        request: OriginRequest,
-        asked: RangeSpec | None,
-        stale: Any = None,
-        head: bool = False,
-        priority: Priority = Priority.CRITICAL,
-    ) -> Deferred[Any]:
+    def obtain(question: Any) -> Deferred[Any]:
         """Make or renew the entry by asking the origin, once for all who ask meanwhile and may share the answer."""

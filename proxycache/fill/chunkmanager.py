@@ -1,8 +1,7 @@
-"""The chunk manager: which generation answers a key, and what becomes of an answer that makes or renews one."""
+"""The chunk manager: which generation answers a key, in memory, on the disk, or by asking the origin."""
 
 from __future__ import annotations
 
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
@@ -11,32 +10,24 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from proxycache.errors import MetadataUnavailable, ObjectChanged
+from proxycache.errors import MetadataUnavailable
 from proxycache.interfaces import (
     ChunkUse,
     ICacheFiles,
     IChunkManager,
-    IOriginResponse,
-    OriginRequest,
-    Priority,
     StoredFile,
 )
 from proxycache.log import make_logger
-from proxycache.policy.answers import BodyExtent, body_extent, contradicts, outdates, told_length
-from proxycache.policy.byterange import RangeSpec
-from proxycache.policy.collapsing import may_share
-from proxycache.policy.entry import Representation, StoredRepresentation
+from proxycache.policy.entry import StoredRepresentation
 from proxycache.policy.eviction import ChunkName
 from proxycache.policy.fields import Fields
 from proxycache.policy.intervals import Intervals
 from proxycache.policy.origins import ObjectTarget, object_key
-from proxycache.policy.readahead import FIRST_WINDOW
-from proxycache.policy.retrying import is_transient
-from proxycache.policy.storing import dated, refusal, renewed_fields, storable_fields, variant_matches, variant_of
-from proxycache.policy.validators import strong_validator
+from proxycache.policy.storing import variant_matches
 
+from .founding import Founding
 from .generation import Generation
-from .probe import Answer, Obtained, Probe, Probes, Question, Relayed
+from .probe import Answer, Probe, Probes, Question
 from .surroundings import Surroundings
 
 MAX_IDLE = 512
@@ -44,9 +35,6 @@ MAX_IDLE = 512
 
 MAX_VARIANTS = 16
 """Variants of one key in memory; the least recently used goes first."""
-
-CONDITIONAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})
-"""Fields of our own in a request to the origin."""
 
 USED_SECONDS = 60.0
 """Between two notes in the database that a generation is in use."""
@@ -74,7 +62,9 @@ class ChunkManager:
         self._by_id: dict[str, Generation] = {}
         self._idle: OrderedDict[str, Generation] = OrderedDict()
         self._loading: dict[bytes, list[Deferred[None]]] = {}
-        self._probes = Probes(self, self._around, chunk_size, now)
+        self._unrecorded: dict[bytes, list[Generation]] = {}
+        founding = Founding(self, self._around, files, chunk_size, now)
+        self._probes = Probes(self, founding.answered, self._around, chunk_size, now)
         self._other_chunk_sizes: dict[str, int] = {}
         self._noted: dict[str, float] = {}
         self._log = make_logger()
@@ -89,7 +79,7 @@ class ChunkManager:
         @return: fails with L{MetadataUnavailable}.
         """
         if target.key in self._variants or target.key in self._probes:
-            return succeed(self.match(target, request))
+            return succeed(self._match(target, request))
         done: Deferred[None] = Deferred()
         waiting = self._loading.get(target.key)
         if waiting is not None:
@@ -97,7 +87,7 @@ class ChunkManager:
         else:
             self._loading[target.key] = [done]
             self._around.metadata.load(target.key).addCallback(self._loaded, target).addBoth(self._tell, target.key)
-        return done.addCallback(lambda _: self.match(target, request))
+        return done.addCallback(lambda _: self._match(target, request))
 
     def _loaded(self, found: Sequence[StoredRepresentation], target: ObjectTarget) -> None:
         if target.key in self._variants:
@@ -123,8 +113,7 @@ class ChunkManager:
             if not waiting.called:
                 waiting.callback(None) if not isinstance(result, Failure) else waiting.errback(result)
 
-    def match(self, target: ObjectTarget, request: Fields) -> Generation | None:
-        """The generation in memory that answers C{request}, fresh or stale, or None."""
+    def _match(self, target: ObjectTarget, request: Fields) -> Generation | None:
         variants = self._variants.get(target.key, [])
         for place, generation in enumerate(variants):
             if variant_matches(generation.representation.vary, request):
@@ -133,9 +122,17 @@ class ChunkManager:
                 return generation
         return None
 
-    def varying(self, key: bytes) -> set[bytes]:
-        """The fields that the Vary of what is in memory under a key names, in lower case."""
-        return {name for generation in self._variants.get(key, ()) for name, _ in generation.representation.vary}
+    def unrecorded(self, target: ObjectTarget, request: Fields) -> Generation | None:
+        """A generation that others read who could not know either what is recorded for C{target}, or None."""
+        for generation in self._unrecorded.get(target.key, ()):
+            if generation.readers and variant_matches(generation.representation.vary, request):
+                return generation
+        return None
+
+    def known(self, question: Question) -> Sequence[Generation]:
+        """Those in memory that the answer to C{question} may be of."""
+        index = self._variants if question.recorded else self._unrecorded
+        return index.get(question.target.key, ())
 
     def asking(self, target: ObjectTarget) -> bool:
         """Whether a request is under way that will make or renew what is known of it."""
@@ -148,6 +145,7 @@ class ChunkManager:
     async def invalidate(self, target: ObjectTarget) -> None:
         """What is stored for C{target} was made out of date: no later request gets it (RFC 9111, section 4.4)."""
         self._probes.outdate(target.key)
+        self._unrecorded.pop(target.key, None)
         try:
             # So that the files go as well.
             await self.lookup(target, Fields())
@@ -171,181 +169,26 @@ class ChunkManager:
 
     # Asking the origin
 
-    def obtain(
-        self,
-        target: ObjectTarget,
-        request: OriginRequest,
-        asked: RangeSpec | None,
-        stale: Generation | None = None,
-        head: bool = False,
-        priority: Priority = Priority.CRITICAL,
-    ) -> Deferred[Answer]:
+    def obtain(self, question: Question) -> Deferred[Answer]:
         """Make or renew the entry by asking the origin, once for all who ask meanwhile and may share the answer.
 
-        @param request: the request to send, without a range.
-        @param asked: the range the client asked for, None for the whole.
-        @param stale: the generation to revalidate, None where there is none.
-        @param head: only the fields matter; the body is dropped.
-        @param priority: how urgent it is for this caller.
         @return: fails with an L{OriginError}. Cancelling leaves others alone; when all have, it is not asked for.
         """
-        return self._probes.ask(Question(target, request, asked, stale, head, priority))
-
-    def answered(self, response: IOriginResponse, probe: Probe) -> Answer:
-        """Make or renew an entry of what a probe brought.
-
-        @raise OriginError: it is no answer to what was asked.
-        @raise ObjectChanged: it tells of another version than what it ought to renew: ask anew.
-        """
-        try:
-            if response.status == 304 and probe.question.stale is not None:
-                response.abort()
-                return self._renewed(probe.question.stale, response, probe)
-            return self._founded(response, probe)
-        except BaseException:
-            response.abort()
-            raise
-
-    def _founded(self, response: IOriginResponse, probe: Probe) -> Answer:
-        sent, target, stale = probe.sent, probe.question.target, probe.question.stale
-        failed = is_transient(response.status, response.fields)
-        if response.status == 416:
-            if stale is not None and told_length(response.fields) not in (None, stale.length):
-                self.unusable(stale)
-            return Relayed(response, 416, "status")
-        if response.status >= 500 and stale is not None:
-            return Relayed(response, response.status, "status", failed)
-        why_not = refusal(response.status, sent.fields, response.fields, target.origin.ttls, response.response_time)
-        if why_not is not None:
-            if stale is not None and outdates(
-                stale.representation,
-                sent.fields,
-                response.status,
-                response.fields,
-                response.body_length,
-                response.response_time,
-            ):
-                self.unusable(stale)
-            return Relayed(response, response.status, why_not, failed, unstorable=not failed)
-        if response.status in (200, 206):
-            extent = body_extent(response.status, response.fields, sent.asked, response.body_length)
-        else:
-            extent = BodyExtent(0, response.body_length, response.body_length)
-        if extent.length is None and response.status == 206:
-            return Relayed(response, 206, "no-length")
-        generation = self._generation_of(response, extent, probe)
-        self._begin(generation, response, extent, sent.asked, probe.question.head)
-        return Obtained(generation, response.status)
-
-    def _renewed(self, stale: Generation, response: IOriginResponse, probe: Probe) -> Obtained:
-        """RFC 9111, section 4.3.4: the stored fields are updated by those of the 304.
-
-        @raise ObjectChanged: it tells of another version, or of one that may not be kept: ask anew.
-        """
-        known, now = stale.representation, response.response_time
-        if contradicts(known, response.fields, now):
-            self.unusable(stale)
-            raise ObjectChanged("a 304 that tells of another version")
-        fields = renewed_fields(known.fields, dated(response.fields, now))
-        renewed = evolve(
-            known,
-            fields=fields,
-            vary=variant_of(fields, probe.sent.fields.without(CONDITIONAL)),
-            request_time=response.request_time,
-            response_time=now,
-        )
-        if refusal(known.status, probe.sent.fields, fields, probe.question.target.origin.ttls, now) is None:
-            stale.renew(renewed)
-            return Obtained(stale, 304)
-        if probe.question.personal:
-            # For this client alone: what is stored for others stays as it is.
-            return Obtained(stale, 304, personal=renewed)
-        self.unusable(stale)
-        raise ObjectChanged("what was stored may not be kept any longer")
-
-    def _generation_of(self, response: IOriginResponse, extent: BodyExtent, probe: Probe) -> Generation:
-        """The generation of the version that a response tells of: one we have, renewed, or a new one."""
-        sent, target, partial = probe.sent, probe.question.target, response.status == 206
-        representation = Representation(
-            id=uuid.uuid4().hex,
-            key=target.key,
-            origin=target.origin.name,
-            source_url=target.source_url,
-            status=200 if partial else response.status,
-            fields=dated(
-                storable_fields(response.status, response.fields).without({b"content-length"}), response.response_time
-            ),
-            length=extent.length,
-            validator=strong_validator(response.fields, response.response_time),
-            request_time=response.request_time,
-            response_time=response.response_time,
-            vary=variant_of(response.fields, sent.fields.without(CONDITIONAL)),
-            rangeless=sent.asked is not None and response.status == 200,
-            chunk_size=self._chunk_size,
-        )
-        same = None if probe.outdated else self._same_version(representation, probe)
-        if same is not None:
-            same.renew(
-                evolve(
-                    representation,
-                    id=same.id,
-                    rangeless=same.representation.rangeless or representation.rangeless,
-                    chunk_size=same.representation.chunk_size,
-                )
-            )
-            return same
-        generation = Generation(
-            representation, self._files.open(representation.id), {}, self._around, target.origin.trust_length
-        )
-        if probe.outdated:
-            # For those who asked before; what others got meanwhile stays.
-            generation.withhold()
-            self._by_id[generation.id] = generation
-        else:
-            self._replace(generation)
-            self._around.metadata.save(representation)
-        return generation
-
-    def _begin(
-        self,
-        generation: Generation,
-        response: IOriginResponse,
-        extent: BodyExtent,
-        asked: RangeSpec | None,
-        head: bool,
-    ) -> None:
-        """Let the body land, unless others bring it, or nobody wants it."""
-        wanted = extent.start if asked is None or asked.first is None else asked.first
-        covered = generation.reach(wanted, wanted + 1, coming=True) > wanted
-        if covered or head or extent.length == 0:
-            response.abort()
-            return
-        partial = response.status == 206
-        stop = asked.last + 1 if partial and asked is not None and asked.first is not None and asked.last else None
-        generation.adopt(response, extent, stop, allowance=None if partial else wanted + FIRST_WINDOW)
-
-    def _same_version(self, representation: Representation, probe: Probe) -> Generation | None:
-        """The generation that the bytes of a new response may be put beside, and that may answer in its place.
-
-        Two clients' answers may have one date, and different bytes: it counts where it need not have been asked.
-        """
-        ttls, validator = probe.question.target.origin.ttls, representation.validator
-        if validator is None:
-            return None
-        if validator.is_date and not may_share(representation, probe.sent.fields, ttls, self._now()):
-            return None
-        for generation in self._variants.get(representation.key, ()):
-            known = generation.representation
-            if (
-                known.vary == representation.vary
-                and known.validator == validator
-                and known.length == representation.length
-                and known.status == representation.status
-            ):
-                return generation
-        return None
+        return self._probes.ask(question)
 
     # The index
+
+    def enter(self, generation: Generation, probe: Probe) -> None:
+        """A new one was made of a probe's answer."""
+        if not probe.outdated and probe.question.recorded:
+            self._replace(generation)
+            self._around.metadata.save(generation.representation)
+            return
+        # For those who asked before; what others got meanwhile, or may have got before, stays.
+        generation.withhold()
+        self._by_id[generation.id] = generation
+        if not probe.outdated:
+            self._unrecorded.setdefault(generation.representation.key, []).insert(0, generation)
 
     def _remember(self, generation: Generation) -> None:
         self._variants.setdefault(generation.representation.key, []).insert(0, generation)
@@ -366,7 +209,7 @@ class ChunkManager:
     def _forget(self, generation: Generation) -> None:
         """Out of the index. Its readers keep it; its file goes with the last of them."""
         self._take_out(generation)
-        generation.indexed = False
+        generation.withhold()
         if not generation.busy:
             self._end(generation)
 
@@ -384,8 +227,17 @@ class ChunkManager:
         if generation in self._variants.get(generation.representation.key, ()):
             self._around.metadata.remove(generation.id)
             self._forget(generation)
+        else:
+            self._forget_unrecorded(generation)
+
+    def _forget_unrecorded(self, generation: Generation) -> None:
+        key = generation.representation.key
+        left = [other for other in self._unrecorded.pop(key, ()) if other is not generation]
+        if left:
+            self._unrecorded[key] = left
 
     def _end(self, generation: Generation) -> None:
+        self._forget_unrecorded(generation)
         self._by_id.pop(generation.id, None)
         generation.discard()
 

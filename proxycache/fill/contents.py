@@ -35,7 +35,8 @@ class Contents:
 
     @ivar present: checksum by index of the chunks that are on disk.
     @ivar length: complete length, None while it is not known.
-    @ivar stored: whether chunks may go to disk and be recorded.
+    @ivar stored: whether chunks may go to disk.
+    @ivar recorded: whether they are recorded as well, for later requests.
     @param settled: called whenever a chunk has left the memory, or will not.
     """
 
@@ -53,6 +54,7 @@ class Contents:
         self.length = length
         self.present = present
         self.stored = True
+        self.recorded = True
         self._id = id
         self._file = file
         self._around = around
@@ -198,7 +200,8 @@ class Contents:
                 del self._buffers[index]
             self.present[index] = checksum
             self._around.space.admit((self._id, index), len(buffer.data))
-            self._around.metadata.record_chunk(self._id, index, checksum, len(buffer.data))
+            if self.recorded:
+                self._around.metadata.record_chunk(self._id, index, checksum, len(buffer.data))
         else:
             # Meanwhile it was decided to keep none of it: for readers it is in memory, and its room on the disk is free
             # once it is off there.
@@ -271,26 +274,27 @@ class Contents:
         """Chunks on disk that end after C{position}."""
         return [index for index in self.present if self.chunking.stop(index, self.length) > position]
 
-    def forget(self, chunks: Collection[int], record: bool = True) -> None:
+    def forget(self, chunks: Collection[int]) -> None:
         """Chunks on disk are gone."""
         gone = [index for index in chunks if self.present.pop(index, None) is not None]
         for index in gone:
             self._around.space.remove((self._id, index))
-        if gone and record:
+        if gone and self.recorded:
             self._around.metadata.forget_chunks(self._id, gone)
 
     def evict(self, chunk: int) -> Deferred[None]:
         """Give a chunk's space back; the order of eviction has dropped it already."""
         if self.present.pop(chunk, None) is None:
             return succeed(None)
-        self._around.metadata.forget_chunks(self._id, [chunk])
+        if self.recorded:
+            self._around.metadata.forget_chunks(self._id, [chunk])
         return self._file.punch(self.chunking.start(chunk), self.chunking.stop(chunk, self.length))
 
     def discard(self) -> None:
         """Nobody will need the bytes any more."""
-        self.stored = False
+        self.stored = self.recorded = False
         self.drop_memory()
-        self.forget(list(self.present), record=False)
+        self.forget(list(self.present))
         self._file.unlink()
 
     def close_file(self) -> None:

@@ -81,7 +81,7 @@ class Generation:
     @property
     def stored(self) -> bool:
         """Whether its bytes are kept for later requests."""
-        return self.contents.stored
+        return self.indexed and self.contents.stored
 
     @property
     def joinable(self) -> bool:
@@ -148,13 +148,13 @@ class Generation:
     def renew(self, representation: Representation) -> None:
         """A revalidation changed the record; the bytes are those we have."""
         self.representation = representation
-        if self.stored and self.indexed:
+        if self.stored:
             self._around.metadata.save(representation)
 
     def withhold(self) -> None:
-        """For those who wait for it, and nobody else: neither found nor kept."""
+        """For those who wait for it or read it, and nobody else: it is neither found by others nor recorded."""
         self.indexed = False
-        self.contents.stored = False
+        self.contents.recorded = False
 
     # Readers
 
@@ -192,7 +192,9 @@ class Generation:
 
     def _left(self) -> None:
         if self._linger is None:
-            self._linger = self._around.clock.callLater(self._around.linger, self._left_alone)
+            # Who comes back finds only what is indexed.
+            seconds = self._around.linger if self.indexed else 0.0
+            self._linger = self._around.clock.callLater(seconds, self._left_alone)
 
     def _left_alone(self) -> None:
         self._linger = None

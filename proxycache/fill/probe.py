@@ -9,7 +9,7 @@ those of all the others who waited.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from attrs import define, evolve, field, frozen
@@ -22,7 +22,6 @@ from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.collapsing import HitForMiss, may_share, worth_waiting
 from proxycache.policy.entry import Representation
-from proxycache.policy.fields import Fields
 from proxycache.policy.freshness import ever_reusable
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.readahead import FIRST_WINDOW, NEAR
@@ -55,7 +54,7 @@ class Obtained:
     @property
     def stored(self) -> bool:
         """Whether what came was recorded."""
-        return self.personal is None and (self.generation.stored or self.status == 304)
+        return self.personal is None and self.generation.stored
 
 
 @frozen
@@ -88,6 +87,8 @@ class Question:
     @ivar stale: the generation to revalidate, None where there is none.
     @ivar head: only the fields matter; the body is dropped.
     @ivar priority: how urgent it is.
+    @ivar recorded: whether it is known what is recorded for the target; if not, the answer is for those who ask
+        meanwhile, and is not recorded.
     """
 
     target: ObjectTarget
@@ -96,6 +97,7 @@ class Question:
     stale: Generation | None = None
     head: bool = False
     priority: Priority = Priority.CRITICAL
+    recorded: bool = True
 
     @property
     def start(self) -> int | None:
@@ -187,6 +189,7 @@ class Probe:
         return (
             (near or question.stale is not None)
             and (question.head or not mine.head)
+            and question.recorded == mine.recorded
             and (question.personal or not mine.personal)
             and self.sent.attempts >= question.request.attempts
             and self.sent.patient >= question.request.patient
@@ -195,27 +198,29 @@ class Probe:
 
 
 class Known(Protocol):
-    """What the probes need of the one who knows the generations."""
+    """Who knows the generations."""
 
-    def answered(self, response: IOriginResponse, probe: Probe) -> Answer:
-        """Make or renew an entry; raises where the answer cannot be used."""
-
-    def match(self, target: ObjectTarget, request: Fields) -> Generation | None:
-        """The generation that answers C{request}, fresh or stale."""
-
-    def varying(self, key: bytes) -> Collection[bytes]:
-        """The fields that the Vary of what is known under a key names, in lower case."""
+    def known(self, question: Question) -> Sequence[Generation]:
+        """Those in memory that the answer to C{question} may be of."""
 
 
 class Probes:
     """Those under way, by key.
 
-    @param known: who knows the generations.
+    @param answered: makes or renews an entry of a response; raises where that cannot be used.
     @param now: wall clock, seconds since the epoch.
     """
 
-    def __init__(self, known: Known, around: Surroundings, chunk_size: int, now: Callable[[], float]) -> None:
-        self._known = known
+    def __init__(
+        self,
+        index: Known,
+        answered: Callable[[IOriginResponse, Probe], Answer],
+        around: Surroundings,
+        chunk_size: int,
+        now: Callable[[], float],
+    ) -> None:
+        self._index = index
+        self._answered = answered
         self._around = around
         self._chunk_size = chunk_size
         self._now = now
@@ -223,7 +228,8 @@ class Probes:
         self._hit_for_miss = HitForMiss()
 
     def __contains__(self, key: bytes) -> bool:
-        return key in self._under_way
+        """Whether one is under way that will make or renew what is known of C{key}."""
+        return any(probe.question.recorded for probe in self._under_way.get(key, ()))
 
     def outdate(self, key: bytes) -> None:
         """What is under way for C{key} is not for later requests."""
@@ -243,7 +249,7 @@ class Probes:
         question = waiting.question
         probes = self._under_way.get(question.target.key)
         if probes and self._worth_waiting(question):
-            names = self._known.varying(question.target.key)
+            names = {name for known in self._index.known(question) for name, _ in known.representation.vary}
             for probe in probes:
                 if probe.serves(question) and selected_alike(names, question.request.fields, probe.sent.fields):
                     probe.join(waiting)
@@ -264,7 +270,7 @@ class Probes:
         probe = Probe(question, sent, pending, self._around.origin, question.priority)
         probe.join(waiting)
         self._under_way.setdefault(question.target.key, {})[probe] = None
-        answered: Deferred[Answer] = pending.addCallback(self._known.answered, probe)
+        answered: Deferred[Answer] = pending.addCallback(self._answered, probe)
         answered.addBoth(self._settle, probe, waiting)
 
     def _settle(self, result: Answer | Failure, probe: Probe, first: Waiting) -> None:
@@ -303,7 +309,8 @@ class Probes:
             return
         target, request = waiting.question.target, waiting.question.request
         fields, ttls = request.fields, target.origin.ttls
-        stale = self._known.match(target, fields)
+        known = self._index.known(waiting.question)
+        stale = next((each for each in known if variant_matches(each.representation.vary, fields)), None)
         if isinstance(result, Failure):
             # It may have been for that request alone; attempts that another made in vain are not repeated by a crowd.
             waiting.question = evolve(waiting.question, request=evolve(request, attempts=1), stale=stale)

@@ -10,7 +10,7 @@ from proxycache.policy.byterange import RangeSpec, wanted
 from proxycache.policy.origins import ObjectTarget
 
 from .chunkmanager import ChunkManager
-from .probe import Obtained
+from .probe import Obtained, Question
 
 
 def refill(manager: ChunkManager, target: ObjectTarget, request: OriginRequest, asked: RangeSpec | None) -> None:
@@ -26,7 +26,7 @@ async def _entry(
 ) -> Obtained | None:
     """The entry; its range first, then the whole, since a part need not tell how long the whole is."""
     for attempt in (asked, None):
-        got = await manager.obtain(target, request, attempt, priority=Priority.MEDIUM)
+        got = await manager.obtain(Question(target, request, attempt, priority=Priority.MEDIUM))
         if isinstance(got, Obtained):
             return got
         if got.response is not None:

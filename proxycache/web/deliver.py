@@ -18,12 +18,13 @@ from proxycache.errors import (
     UnsatisfiableRange,
 )
 from proxycache.fill.generation import Generation
-from proxycache.fill.probe import Obtained, Relayed
+from proxycache.fill.probe import Obtained, Question, Relayed
 from proxycache.fill.refill import refill
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
 from proxycache.policy.byterange import RangeSpec, parse_content_range, select, wanted
 from proxycache.policy.cachestatus import CacheStatus
+from proxycache.policy.collapsing import may_share
 from proxycache.policy.entry import Representation
 from proxycache.policy.fields import parse_directives
 from proxycache.policy.forwarding import CONDITIONAL, max_forwards
@@ -39,6 +40,9 @@ from .exchange import Exchange
 from .protocol import StrictRequest
 from .relay import Relay
 from .serving import Serving
+
+NOT_CACHED = ErrorAnswer(504, "not in the cache, and only-if-cached")
+"""RFC 9111, section 5.2.1.7."""
 
 MAX_BEGINNINGS = 3
 """How often an answer is begun anew because the object changed before its first byte."""
@@ -118,7 +122,7 @@ class Delivery:
         try:
             generation = await manager.lookup(target, request.fields)
         except MetadataUnavailable as error:
-            await self._relay.bypass(target, error.cause)
+            await self._without_records(target, request, error.cause)
             return
         asked = self._first_range()
         if generation is not None and generation.length is None and not generation.runs:
@@ -126,7 +130,7 @@ class Delivery:
             refill(manager, target, request, asked)
             await self._relay.bypass(target, "no-length")
             return
-        only_if_cached = "only-if-cached" in parse_directives(exchange.fields.all(b"cache-control"))
+        only_if_cached = self._only_if_cached()
         status = CacheStatus(fwd="vary-miss" if manager.has_variants(target) else "uri-miss")
         stale: Generation | None = None
         if generation is not None:
@@ -146,9 +150,29 @@ class Delivery:
                 stale = generation
                 status = CacheStatus(fwd="stale" if verdict is Reuse.REVALIDATE else "request")
         if only_if_cached:
-            exchange.refuse(ErrorAnswer(504, "not in the cache, and only-if-cached"))
+            exchange.refuse(NOT_CACHED)
             return
-        await self._forward(target, request, asked, stale, status)
+        await self._forward(Question(target, request, asked, stale), status)
+
+    async def _without_records(self, target: ObjectTarget, request: OriginRequest, cause: str) -> None:
+        """What is cached cannot be known now: past the cache, but together with all who ask for the same meanwhile.
+
+        @param cause: token for Cache-Status.
+        """
+        exchange, manager = self._exchange, self._serving.manager
+        asked, status = self._first_range(), CacheStatus(fwd="bypass", detail=cause)
+        generation = manager.unrecorded(target, request.fields)
+        if generation is not None and self._can_serve(target, generation):
+            representation, ttls, now = generation.representation, target.origin.ttls, self._serving.now()
+            if may_share(representation, exchange.fields, ttls, now):
+                await self._serve(target, generation, evolve(status, collapsed=True))
+                return
+        if self._only_if_cached():
+            exchange.refuse(NOT_CACHED)
+        elif exchange.method == "HEAD":
+            await self._relay.bypass(target, cause)
+        else:
+            await self._forward(Question(target, request, asked, generation, recorded=False), status)
 
     # What the client asks for
 
@@ -156,6 +180,9 @@ class Delivery:
         exchange = self._exchange
         specs = requested_ranges(exchange.fields) if exchange.method == "GET" else ()
         return specs[0] if specs else None
+
+    def _only_if_cached(self) -> bool:
+        return "only-if-cached" in parse_directives(self._exchange.fields.all(b"cache-control"))
 
     def _can_serve(self, target: ObjectTarget, generation: Generation) -> bool:
         """Whether all of the answer can be had without putting two responses together that may differ."""
@@ -198,24 +225,18 @@ class Delivery:
 
     # Asking the origin
 
-    async def _forward(
-        self,
-        target: ObjectTarget,
-        request: OriginRequest,
-        asked: RangeSpec | None,
-        stale: Generation | None,
-        status: CacheStatus,
-    ) -> None:
+    async def _forward(self, question: Question, status: CacheStatus) -> None:
         self._exchange.forwarding = status
+        target, stale = question.target, question.stale
         try:
-            got = await self._obtain(target, request, asked, stale)
+            got = await self._obtain(question)
         except OriginError:
             if stale is None or not self._may_be_stale(target, stale, disconnected=True):
                 raise
             await self._serve(target, stale, evolve(status, detail="origin-failed"))
             return
         if isinstance(got, Relayed):
-            await self._not_stored(target, got, asked, stale, status)
+            await self._not_stored(question, got, status)
             return
         generation = got.generation
         if not self._can_serve(target, generation):
@@ -224,33 +245,32 @@ class Delivery:
         status = evolve(status, stored=got.stored, collapsed=got.collapsed, fwd_status=got.status)
         await self._serve(target, generation, status, got.representation)
 
-    async def _obtain(
-        self, target: ObjectTarget, request: OriginRequest, asked: RangeSpec | None, stale: Generation | None
-    ) -> Obtained | Relayed:
-        manager = self._serving.manager
+    async def _obtain(self, question: Question) -> Obtained | Relayed:
+        target, stale, manager = question.target, question.stale, self._serving.manager
         head = self._exchange.method == "HEAD"
-        if head:
-            asked = RangeSpec(0, 0)
+        asked = RangeSpec(0, 0) if head else question.asked
         without_answer = stale is not None and self._may_be_stale(target, stale, disconnected=True)
         for_failure = stale is not None and self._may_be_stale(target, stale)
         failing = self._serving.failing.lasts(target.source_url, self._serving.clock.seconds())
         request = evolve(
-            request,
+            question.request,
             # What is stored can be had at once, where it may stand in.
             attempts=1 if without_answer else MAX_ATTEMPTS,
             patient=not (for_failure or failing),
             interim=self._exchange.request.write_interim,
         )
+        question = evolve(question, request=request, asked=asked, head=head)
+        of_the_whole = evolve(question, asked=None)
         try:
-            got = await manager.obtain(target, request, asked, stale, head)
+            got = await manager.obtain(question)
         except InvalidAnswer:
             if asked is None:
                 raise
             # It makes a mess of ranges; perhaps it gets the whole right.
-            got = await manager.obtain(target, request, None, stale, head)
+            got = await manager.obtain(of_the_whole)
         if head and isinstance(got, Relayed) and got.response is not None and got.response.status == 416:
             got.response.abort()
-            got = await manager.obtain(target, request, None, stale, head)
+            got = await manager.obtain(of_the_whole)
         self._note(target, got)
         return got
 
@@ -264,15 +284,9 @@ class Delivery:
         elif got.response is not None:
             failing.over(target.source_url)
 
-    async def _not_stored(
-        self,
-        target: ObjectTarget,
-        got: Relayed,
-        asked: RangeSpec | None,
-        stale: Generation | None,
-        status: CacheStatus,
-    ) -> None:
+    async def _not_stored(self, question: Question, got: Relayed, status: CacheStatus) -> None:
         """The origin's answer is for this client alone, or a failure that what is stored may stand in for."""
+        target, stale = question.target, question.stale
         response = got.response
         failed = got.status >= 500 or got.status == 429
         if failed and stale is not None and self._may_be_stale(target, stale):
@@ -280,13 +294,13 @@ class Delivery:
                 response.abort()
             await self._serve(target, stale, evolve(status, fwd_status=got.status, detail="origin-failed"))
             return
-        if got.cause == "no-length":
-            refill(self._serving.manager, target, self._exchange.upstream(target), asked)
+        if got.cause == "no-length" and question.recorded:
+            refill(self._serving.manager, target, self._exchange.upstream(target), question.asked)
         if response is not None and (response.status == 206 or self._wrongly_refused(response)):
             # Its range was stretched or cut for the cache; the client gets the one it asked for.
             response.abort()
             response = None
-        status = evolve(status, detail=got.cause)
+        status = evolve(status, detail=status.detail or got.cause)
         if response is None:
             # A crowd whose first request failed after all attempts does not repeat them one by one.
             await self._relay.ask(target, got.cause, status, 1 if got.failed else MAX_ATTEMPTS)
@@ -311,7 +325,9 @@ class Delivery:
         """Beside the client's answer (RFC 5861, section 3); once, however many clients are answered meanwhile."""
         if self._serving.manager.asking(target):
             return
-        renewing = self._serving.manager.obtain(target, request, None, generation, True, Priority.MEDIUM)
+        renewing = self._serving.manager.obtain(
+            Question(target, request, None, generation, head=True, priority=Priority.MEDIUM)
+        )
 
         def over(got: object) -> None:
             if isinstance(got, Relayed) and got.response is not None:
@@ -331,6 +347,8 @@ class Delivery:
         """@param representation: the record to answer from, where it is not that of the generation."""
         exchange, now = self._exchange, self._serving.now()
         representation = representation or generation.representation
+        if status.fwd == "bypass" and status.detail is not None:
+            self._serving.accounts.passthroughs[status.detail] += 1
         head = self._head(target, representation)
         if status.hit or status.stored or status.fwd in ("stale", "request"):
             status = evolve(status, ttl=remaining(representation, target.origin.ttls, now))

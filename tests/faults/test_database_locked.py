@@ -1,12 +1,17 @@
 """Another program holds the database: what is in memory is served, the rest goes straight to the origin."""
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.faults.conftest import MakeRig
 from tests.faults.damage import flip_bit
-from tests.faults.rig import MIB, UNAVAILABLE, Rig, cache_status
+from tests.faults.rig import MIB, SETTLE_SECONDS, UNAVAILABLE, Rig, Subject, cache_status
 from tests.servers.deadline import until
+from tests.servers.fetch import Stream, fetch, same_stream
+from tests.servers.origin import Fault
+
+COLLAPSED = "proxycache; fwd=bypass; collapsed; detail=database-unavailable"
 
 QUICK_SECONDS = 3.0
 """The database is given one second; what comes after it is to be quick."""
@@ -35,6 +40,65 @@ def test_for_readers_too(rig: Rig) -> None:
     assert forgotten.bytes_sent() == forgotten.length
     forgotten.read_as_hit()
     until(lambda: rig.ready() == (True, ""), 5, "readiness")
+
+
+def ask_all(rig: Rig, subject: Subject, starts: Sequence[int]) -> list[Stream]:
+    """Requests from some byte on that the product has read; nobody waits for an answer."""
+    asking = [
+        Stream(subject.url, [("Range", f"bytes={start}-"), ("Connection", "close")], ask_only=True) for start in starts
+    ]
+    fetch(rig.proxy.url, method="OPTIONS")
+    return asking
+
+
+def test_what_is_not_known_is_fetched_once_for_all_who_ask(rig: Rig) -> None:
+    known, forgotten, new = rig.put_cached(2), rig.put_cached(2), rig.put(2)
+    rig.proxy.restart()
+    grown = rig.meter()
+    starts = (0, 0, 5, 1000)
+    with rig.index.locked_in_use():
+        assert cache_status(known.read()) == UNAVAILABLE
+        for subject in (forgotten, new):
+            with rig.origin.gate(subject.name) as gate:
+                asking = ask_all(rig, subject, starts)
+                gate.wait_held(1)
+            for stream, start in zip(asking, starts, strict=True):
+                with stream:
+                    stream.read_head()
+                    assert stream.answer.cache_status in (UNAVAILABLE, COLLAPSED)
+                    same_stream(subject.content, start, subject.length, stream)
+            assert len(rig.origin.requests(subject.name)) == 1
+        assert grown('passthroughs_total{cause="database-unavailable"}') == 1 + 2 * 4
+    until(lambda: rig.ready() == (True, ""), SETTLE_SECONDS, "the database to be back")
+    # What was recorded is as it was.
+    forgotten.read_as_hit()
+    new.until_hit()
+
+
+def test_what_is_on_its_way_to_one_is_read_by_who_comes_later(rig: Rig) -> None:
+    known, new = rig.put_cached(2), rig.put(4)
+    rig.proxy.restart()
+    rig.origin.release.clear()
+    rig.origin.fault(new.name, Fault(stall_after=MIB))
+    with rig.index.locked_in_use():
+        assert cache_status(known.read()) == UNAVAILABLE
+        streams = [new.stream() for _ in range(5)]
+        assert [stream.answer.cache_status for stream in streams] == [UNAVAILABLE, *[COLLAPSED] * 4]
+        rig.origin.release.set()
+        with ThreadPoolExecutor(len(streams)) as pool:
+            assert all(pool.map(lambda stream: stream.rest() == new.content.read(0, new.length), streams))
+    assert len(rig.origin.requests(new.name)) == 1
+    for stream in streams:
+        stream.close()
+
+
+def test_what_only_the_cache_may_answer(rig: Rig) -> None:
+    known = rig.put_cached(2)
+    rig.proxy.restart()
+    with rig.index.locked_in_use():
+        assert known.get([("Cache-Control", "only-if-cached")]).status == 504
+    assert rig.origin.requests(known.name) == []
+    known.until_hit()
 
 
 def test_for_writers(rig: Rig) -> None:

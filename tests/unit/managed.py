@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from proxycache.accounts import Accounts
 from proxycache.fill.chunkmanager import ChunkManager
 from proxycache.fill.generation import Generation
-from proxycache.fill.probe import Answer, Obtained
+from proxycache.fill.probe import Answer, Obtained, Question
 from proxycache.fill.reader import Reader
 from proxycache.fill.surroundings import Surroundings
 from proxycache.interfaces import OriginRequest
@@ -97,7 +97,7 @@ class Managed:
             if length and isinstance(answer, Obtained):
                 self.readers.append(answer.generation.open_reader(0, length, request))
 
-        self.manager.obtain(target, request, None, stale, head=head).addCallback(answered)
+        self.manager.obtain(Question(target, request, None, stale, head)).addCallback(answered)
         return heard
 
     def obtain(

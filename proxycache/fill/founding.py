@@ -1,0 +1,204 @@
+"""What becomes of a probe's answer: it makes an entry or renews one, or it is for the client alone."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from attrs import evolve
+
+from proxycache.errors import ObjectChanged
+from proxycache.interfaces import ICacheFiles, IOriginResponse
+from proxycache.policy.answers import BodyExtent, body_extent, contradicts, outdates, told_length
+from proxycache.policy.byterange import RangeSpec
+from proxycache.policy.collapsing import may_share
+from proxycache.policy.entry import Representation
+from proxycache.policy.readahead import FIRST_WINDOW
+from proxycache.policy.retrying import is_transient
+from proxycache.policy.storing import dated, refusal, renewed_fields, storable_fields, variant_of
+from proxycache.policy.validators import strong_validator
+
+from .generation import Generation
+from .probe import Answer, Obtained, Probe, Question, Relayed
+from .surroundings import Surroundings
+
+CONDITIONAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})
+"""Fields of our own in a request to the origin."""
+
+
+class Index(Protocol):
+    """Who knows the generations."""
+
+    def known(self, question: Question) -> Sequence[Generation]:
+        """Those in memory that the answer to C{question} may be of."""
+
+    def enter(self, generation: Generation, probe: Probe) -> None:
+        """A new one was made of a probe's answer."""
+
+    def unusable(self, generation: Generation) -> None:
+        """The next request asks the origin."""
+
+
+class Founding:
+    """Makes and renews entries.
+
+    @param now: wall clock, seconds since the epoch.
+    """
+
+    def __init__(
+        self, index: Index, around: Surroundings, files: ICacheFiles, chunk_size: int, now: Callable[[], float]
+    ) -> None:
+        self._index = index
+        self._around = around
+        self._files = files
+        self._chunk_size = chunk_size
+        self._now = now
+
+    def answered(self, response: IOriginResponse, probe: Probe) -> Answer:
+        """Make or renew an entry of what a probe brought.
+
+        @raise OriginError: it is no answer to what was asked.
+        @raise ObjectChanged: it tells of another version than what it ought to renew: ask anew.
+        """
+        try:
+            if response.status == 304 and probe.question.stale is not None:
+                response.abort()
+                return self._renewed(probe.question.stale, response, probe)
+            return self._founded(response, probe)
+        except BaseException:
+            response.abort()
+            raise
+
+    def _founded(self, response: IOriginResponse, probe: Probe) -> Answer:
+        sent, target, stale = probe.sent, probe.question.target, probe.question.stale
+        failed = is_transient(response.status, response.fields)
+        if response.status == 416:
+            if stale is not None and told_length(response.fields) not in (None, stale.length):
+                self._index.unusable(stale)
+            return Relayed(response, 416, "status")
+        if response.status >= 500 and stale is not None:
+            return Relayed(response, response.status, "status", failed)
+        why_not = refusal(response.status, sent.fields, response.fields, target.origin.ttls, response.response_time)
+        if why_not is not None:
+            if stale is not None and outdates(
+                stale.representation,
+                sent.fields,
+                response.status,
+                response.fields,
+                response.body_length,
+                response.response_time,
+            ):
+                self._index.unusable(stale)
+            return Relayed(response, response.status, why_not, failed, unstorable=not failed)
+        if response.status in (200, 206):
+            extent = body_extent(response.status, response.fields, sent.asked, response.body_length)
+        else:
+            extent = BodyExtent(0, response.body_length, response.body_length)
+        if extent.length is None and response.status == 206:
+            return Relayed(response, 206, "no-length")
+        generation = self._generation_of(response, extent, probe)
+        self._begin(generation, response, extent, sent.asked, probe.question.head)
+        return Obtained(generation, response.status)
+
+    def _renewed(self, stale: Generation, response: IOriginResponse, probe: Probe) -> Obtained:
+        """RFC 9111, section 4.3.4: the stored fields are updated by those of the 304.
+
+        @raise ObjectChanged: it tells of another version, or of one that may not be kept: ask anew.
+        """
+        known, now = stale.representation, response.response_time
+        if contradicts(known, response.fields, now):
+            self._index.unusable(stale)
+            raise ObjectChanged("a 304 that tells of another version")
+        fields = renewed_fields(known.fields, dated(response.fields, now))
+        renewed = evolve(
+            known,
+            fields=fields,
+            vary=variant_of(fields, probe.sent.fields.without(CONDITIONAL)),
+            request_time=response.request_time,
+            response_time=now,
+        )
+        if refusal(known.status, probe.sent.fields, fields, probe.question.target.origin.ttls, now) is None:
+            stale.renew(renewed)
+            return Obtained(stale, 304)
+        if probe.question.personal:
+            # For this client alone: what is stored for others stays as it is.
+            return Obtained(stale, 304, personal=renewed)
+        self._index.unusable(stale)
+        raise ObjectChanged("what was stored may not be kept any longer")
+
+    def _generation_of(self, response: IOriginResponse, extent: BodyExtent, probe: Probe) -> Generation:
+        """The generation of the version that a response tells of: one we have, renewed, or a new one."""
+        sent, target, partial = probe.sent, probe.question.target, response.status == 206
+        representation = Representation(
+            id=uuid.uuid4().hex,
+            key=target.key,
+            origin=target.origin.name,
+            source_url=target.source_url,
+            status=200 if partial else response.status,
+            fields=dated(
+                storable_fields(response.status, response.fields).without({b"content-length"}), response.response_time
+            ),
+            length=extent.length,
+            validator=strong_validator(response.fields, response.response_time),
+            request_time=response.request_time,
+            response_time=response.response_time,
+            vary=variant_of(response.fields, sent.fields.without(CONDITIONAL)),
+            rangeless=sent.asked is not None and response.status == 200,
+            chunk_size=self._chunk_size,
+        )
+        same = None if probe.outdated else self._same_version(representation, probe)
+        if same is not None:
+            same.renew(
+                evolve(
+                    representation,
+                    id=same.id,
+                    rangeless=same.representation.rangeless or representation.rangeless,
+                    chunk_size=same.representation.chunk_size,
+                )
+            )
+            return same
+        generation = Generation(
+            representation, self._files.open(representation.id), {}, self._around, target.origin.trust_length
+        )
+        self._index.enter(generation, probe)
+        return generation
+
+    def _begin(
+        self,
+        generation: Generation,
+        response: IOriginResponse,
+        extent: BodyExtent,
+        asked: RangeSpec | None,
+        head: bool,
+    ) -> None:
+        """Let the body land, unless others bring it, or nobody wants it."""
+        wanted = extent.start if asked is None or asked.first is None else asked.first
+        covered = generation.reach(wanted, wanted + 1, coming=True) > wanted
+        if covered or head or extent.length == 0:
+            response.abort()
+            return
+        partial = response.status == 206
+        stop = asked.last + 1 if partial and asked is not None and asked.first is not None and asked.last else None
+        generation.adopt(response, extent, stop, allowance=None if partial else wanted + FIRST_WINDOW)
+
+    def _same_version(self, representation: Representation, probe: Probe) -> Generation | None:
+        """The generation that the bytes of a new response may be put beside, and that may answer in its place.
+
+        Two clients' answers may have one date, and different bytes: it counts where it need not have been asked.
+        """
+        ttls, validator = probe.question.target.origin.ttls, representation.validator
+        if validator is None:
+            return None
+        if validator.is_date and not may_share(representation, probe.sent.fields, ttls, self._now()):
+            return None
+        for generation in self._index.known(probe.question):
+            known = generation.representation
+            if (
+                known.vary == representation.vary
+                and known.validator == validator
+                and known.length == representation.length
+                and known.status == representation.status
+            ):
+                return generation
+        return None
