@@ -42,6 +42,14 @@ def test_for_readers_too(rig: Rig) -> None:
     until(lambda: rig.ready() == (True, ""), 5, "readiness")
 
 
+def forget(rig: Rig, known: Subject) -> Subject:
+    """Start anew, so that nothing is in memory but C{known}; an object that is in the database is given back."""
+    forgotten = rig.put_cached(2)
+    rig.proxy.restart()
+    known.read_as_hit()
+    return forgotten
+
+
 def ask_all(rig: Rig, subject: Subject, starts: Sequence[int]) -> list[Stream]:
     """Requests from some byte on that the product has read; nobody waits for an answer."""
     asking = [
@@ -53,11 +61,11 @@ def ask_all(rig: Rig, subject: Subject, starts: Sequence[int]) -> list[Stream]:
 
 def test_what_is_not_known_is_fetched_once_for_all_who_ask(rig: Rig) -> None:
     known, forgotten, new = rig.put_cached(2), rig.put_cached(2), rig.put(2)
-    rig.proxy.restart()
+    unknown = forget(rig, known)
     grown = rig.meter()
     starts = (0, 0, 5, 1000)
     with rig.index.locked_in_use():
-        assert cache_status(known.read()) == UNAVAILABLE
+        assert cache_status(unknown.read()) == UNAVAILABLE
         for subject in (forgotten, new):
             with rig.origin.gate(subject.name) as gate:
                 asking = ask_all(rig, subject, starts)
@@ -76,12 +84,12 @@ def test_what_is_not_known_is_fetched_once_for_all_who_ask(rig: Rig) -> None:
 
 
 def test_what_is_on_its_way_to_one_is_read_by_who_comes_later(rig: Rig) -> None:
-    known, new = rig.put_cached(2), rig.put(4)
-    rig.proxy.restart()
+    new = rig.put(4)
+    unknown = forget(rig, rig.put_cached(2))
     rig.origin.release.clear()
     rig.origin.fault(new.name, Fault(stall_after=MIB))
     with rig.index.locked_in_use():
-        assert cache_status(known.read()) == UNAVAILABLE
+        assert cache_status(unknown.read()) == UNAVAILABLE
         streams = [new.stream() for _ in range(5)]
         assert [stream.answer.cache_status for stream in streams] == [UNAVAILABLE, *[COLLAPSED] * 4]
         rig.origin.release.set()
@@ -94,7 +102,7 @@ def test_what_is_on_its_way_to_one_is_read_by_who_comes_later(rig: Rig) -> None:
 
 def test_what_only_the_cache_may_answer(rig: Rig) -> None:
     known = rig.put_cached(2)
-    rig.proxy.restart()
+    forget(rig, rig.put_cached(2))
     with rig.index.locked_in_use():
         assert known.get([("Cache-Control", "only-if-cached")]).status == 504
     assert rig.origin.requests(known.name) == []
