@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web._newclient import STATUS, HTTP11ClientProtocol, HTTPClientParser, ParseError, Request
+from twisted.web._newclient import HEADER, STATUS, HTTP11ClientProtocol, HTTPClientParser, ParseError, Request
 from twisted.web.client import HTTPConnectionPool, _HTTP11ClientFactory
 from twisted.web.http import _ChunkedTransferDecoder
 from twisted.web.http_headers import Headers
@@ -231,12 +231,12 @@ class ExactProtocol(HTTP11ClientProtocol):
     def _giveUp(self, reason: Failure) -> None:
         """The response is over, or cannot be understood: then its connection ends at once, whatever comes on it.
 
-        Whatever the parser stumbles over is malformed: a field without a colon, a first line that is folded, a length
-        that is no number.
+        Whatever the parser stumbles over before a body is malformed: a field without a colon, a first line that is
+        folded, a length that is no number.
         """
         if not reason.check(ConnectionDone):
             cast(Any, self.transport).abortConnection()
-            if not reason.check(ParseError):
+            if self._parser is not None and self._parser.state in (STATUS, HEADER) and not reason.check(ParseError):
                 reason = Failure(ParseError(reason.getErrorMessage(), b""))
         super()._giveUp(reason)
 

@@ -1,6 +1,7 @@
 """Where a redirect leads, and who goes there."""
 
 import pytest
+from attrs import evolve
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -106,3 +107,18 @@ def test_arbitrary_bytes_lead_nowhere_else(location: bytes) -> None:
 @pytest.mark.parametrize("status", [300, 304, 305, 306])
 def test_what_does_not_redirect(status: int) -> None:
     assert status not in REDIRECT_STATUSES
+
+
+@pytest.mark.parametrize(
+    ("location", "followed"),
+    [
+        (b"https://h/lib/a/f", True),
+        (b"https://h/lib/a/g", True),
+        (b"https://h/lib/b/f", False),
+        (b"https://h:8443/lib/a/f", False),
+    ],
+)
+def test_an_origins_own_host_by_tls_where_it_is_listed(location: bytes, followed: bool) -> None:
+    """As where an origin sends all of http to https. The base is the same then."""
+    origin = evolve(LIB, redirect_hosts=frozenset({"h"}))
+    assert is_followed(origin, b"http://h/lib/a/f", location, (origin,), joins=False) is followed
