@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IDelayedCall
 from proxycache.errors import BodyBroken, FillPreempted, InvalidAnswer, ObjectChanged, OriginStatus
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
+from proxycache.policy.amplification import PIECE
 from proxycache.policy.answers import BodyExtent, body_extent, check_version, end_told
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
@@ -84,6 +85,7 @@ class Fetching:
         self._failures: OrderedDict[int, int] = OrderedDict()
         self._again: IDelayedCall | None = None
         self._filled_in: set[int] = set()
+        self._sparse: set[int] = set()
         self._log = make_logger()
 
     @property
@@ -102,6 +104,7 @@ class Fetching:
             self._again.cancel()
             self._again = None
         self._filled_in.clear()
+        self._sparse.clear()
         self._failures.clear()
         for run in list(self.runs):
             self._drop(run)
@@ -156,6 +159,16 @@ class Fetching:
     def _is_here(self, position: int) -> bool:
         return self._contents.reach(position) > position
 
+    def opened(self, reader: Reader) -> None:
+        """A reader came: what others read pieces of is worth completing now."""
+        if reader.sparse or not self._sparse:
+            return
+        chunking, last = self._generation.chunking, reader.start if reader.stop is None else reader.stop - 1
+        again = self._sparse & {chunking.index(reader.start), chunking.index(last)}
+        if again:
+            self._sparse -= again
+            self._fill_in()
+
     # What to fetch
 
     def plan(self, reader: Reader) -> None:
@@ -172,15 +185,16 @@ class Fetching:
                 coming.urge(min(coming.priority, reader.priority))
                 coming.check_resume()
             elif self._again is None:
-                stop = self._run_stop(position, reader.ahead())
-                self._start_run(position, stop, reader.priority, self._request_for(reader))
+                stop = self._run_stop(position, reader.ahead(), reader.sparse)
+                self._start_run(position, stop, reader.priority, self._request_for(reader), reader.sparse)
         if not self.joinable or self._again is not None or self.length is None:
             return
         limit = reader.ahead()
         covered = self._generation.reach(position, limit, coming=True)
         if position < covered < limit and reader.window.due(position, covered):
             priority = max(Priority.HIGH, reader.priority)
-            self._start_run(covered, self._run_stop(covered, limit), priority, self._request_for(reader))
+            stop = self._run_stop(covered, limit, reader.sparse)
+            self._start_run(covered, stop, priority, self._request_for(reader), reader.sparse)
 
     def _request_for(self, reader: Reader) -> OriginRequest:
         """A reader's request, from the freshest URL, unless that was refused it."""
@@ -196,15 +210,24 @@ class Fetching:
                 return run
         return None
 
-    def _run_stop(self, position: int, limit: int) -> int:
-        """Where a run from C{position} has to end: at C{limit}, or where others have begun."""
-        limit = self._generation.chunking.ceil(limit, self.length)
+    def _run_stop(self, position: int, limit: int, sparse: bool = False) -> int:
+        """Where a run from C{position} has to end: at the end of a chunk, or of a piece, or where others have begun."""
+        stop = self._generation.chunking.ceil(limit, self.length)
+        limit = min(stop, -(-limit // PIECE) * PIECE) if sparse else stop
         for run in self.runs:
             if position < run.position < limit:
                 limit = run.position
         return self._contents.next_here(position, limit)
 
-    def _start_run(self, start: int, stop: int, priority: Priority, request: OriginRequest, kept: bool = False) -> None:
+    def _start_run(
+        self,
+        start: int,
+        stop: int,
+        priority: Priority,
+        request: OriginRequest,
+        sparse: bool = False,
+        kept: bool = False,
+    ) -> None:
         if not self.joinable:
             if not any(run.covers(start) for run in self.runs):
                 error = InvalidAnswer("without a strong validator parts cannot be joined")
@@ -224,6 +247,9 @@ class Fetching:
             if self._generation.representation.validator is not None:
                 fields = fields.adding((b"If-Range", self._generation.representation.validator.value))
             sent = evolve(request, fields=fields, asked=RangeSpec(start, stop - 1), joins=True)
+        if sparse:
+            # What they do not complete has no need to be complete, unless somebody comes again.
+            self._sparse.update(self._unbegun(start, stop))
         run.kept = kept
         run.failures = self._failures.pop(run.start, 0)
         self._began(run)
@@ -369,6 +395,12 @@ class Fetching:
         """Where a run has to begin to bring the byte at C{position}."""
         return 0 if self._generation.representation.rangeless else position
 
+    def _unbegun(self, start: int, stop: int) -> set[int]:
+        """The first and the last chunk of C{[start, stop)}, where nothing of them is here."""
+        chunking = self._generation.chunking
+        ends = {chunking.index(start), chunking.index(stop - 1)}
+        return {index for index in ends if not self._contents.holds(index) and index not in self._contents.present}
+
     def _try_again(self) -> None:
         self._again = None
         self._go_on()
@@ -388,10 +420,16 @@ class Fetching:
             or self.last_request is None
         ):
             return
+        chunking = self._generation.chunking
+        self._sparse = {
+            index
+            for index in self._sparse
+            if self._contents.holds(index) or self.coming_in(chunking.start(index), chunking.stop(index, self.length))
+        }
         for buffer in self._contents.partial_chunks():
             index = self._generation.chunking.index(buffer.start)
-            if index in self._filled_in or self.coming_in(buffer.start, buffer.stop):
-                continue
-            self._filled_in.add(index)
             position = buffer.reach(buffer.start)
+            if position in self._filled_in or index in self._sparse or self.coming_in(buffer.start, buffer.stop):
+                continue
+            self._filled_in.add(position)
             self._start_run(position, self._run_stop(position, buffer.stop), Priority.LOW, self.last_request, kept=True)

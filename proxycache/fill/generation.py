@@ -15,6 +15,7 @@ from proxycache.policy.answers import BodyExtent
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.entry import Representation
 from proxycache.policy.loglines import escaped
+from proxycache.policy.readahead import Streak
 
 from .contents import Contents
 from .fetching import Fetching
@@ -54,7 +55,7 @@ class Generation:
         self._waiters = Waiters(around.accounts)
         self._fetching = Fetching(self, self.contents, self._waiters, around)
         self._linger: IDelayedCall | None = None
-        self._ends: OrderedDict[int, int] = OrderedDict()
+        self._ends: OrderedDict[int, Streak] = OrderedDict()
         self._log = make_logger()
 
     def _settled(self) -> None:
@@ -114,6 +115,15 @@ class Generation:
         """See L{Fetching.adopt}."""
         self._fetching.adopt(response, extent, stop, allowance)
 
+    def surplus(self, start: int, stop: int) -> int:
+        """How many bytes of chunks that are not on disk lie beside C{[start, stop)}, which is not empty."""
+        beside = 0
+        for index in {self.chunking.index(start), self.chunking.index(stop - 1)}:
+            if index not in self.contents.present:
+                first, last = self.chunking.start(index), self.chunking.stop(index, self.length)
+                beside += max(0, start - first) + max(0, last - stop)
+        return beside
+
     def can_serve(self, start: int, stop: int | None) -> bool:
         """Whether C{[start, stop)} can be had without putting two responses together that may differ."""
         if self.joinable:
@@ -159,23 +169,33 @@ class Generation:
     # Readers
 
     def open_reader(
-        self, start: int, stop: int | None, request: OriginRequest, priority: Priority = Priority.CRITICAL
+        self,
+        start: int,
+        stop: int | None,
+        request: OriginRequest,
+        priority: Priority = Priority.CRITICAL,
+        sparse: bool = False,
     ) -> Reader:
-        """A reader of C{[start, stop)}; C{stop} None: to the end, which is not known yet."""
+        """A reader of C{[start, stop)}; C{stop} None: to the end, which is not known yet.
+
+        @param sparse: fetch little more than that.
+        """
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
         self._fetching.last_request = request
-        streak = self._ends.pop(start, -1) + 1 if start else 0
-        reader = Reader(self, start, stop, request, priority, streak)
+        streak = self._ends.pop(start, Streak()) if start else Streak()
+        reader = Reader(self, start, stop, request, priority, streak, sparse)
         self.readers.add(reader)
+        self._fetching.opened(reader)
         return reader
 
     def closed(self, reader: Reader) -> None:
         """A reader left. What it was reading goes on for a while, in case it comes back."""
         self.readers.discard(reader)
         if reader.stop is not None and reader.position >= reader.stop:
-            self._ends[reader.position] = reader.streak
+            size = reader.streak.size + reader.position - reader.start
+            self._ends[reader.position] = Streak(reader.streak.requests + 1, size)
             while len(self._ends) > REMEMBERED_ENDS:
                 self._ends.popitem(last=False)
         self.trim()

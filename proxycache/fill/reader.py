@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from proxycache.errors import CacheReadFailed
 from proxycache.interfaces import OriginRequest, Priority
 from proxycache.policy.chunking import Chunking
-from proxycache.policy.readahead import first_window, sequential_extension
+from proxycache.policy.readahead import Streak, first_window, sequential_extension
 
 
 class Readable(Protocol):
@@ -48,6 +48,8 @@ class Reader:
     @ivar start: first byte wanted.
     @ivar position: next byte to read.
     @ivar stop: one past the last byte wanted; None: to the end.
+    @ivar streak: what came before it in a row.
+    @ivar sparse: for one of many pieces: no more is fetched for it than it reads.
     @ivar distrusts_freshest: fetch from the client's own URL: another client's, though fresher, was refused.
     @ivar token: stands for it where it must not be kept alive.
     @ivar source: where the last bytes came from: C{cache} or C{fill}.
@@ -60,7 +62,8 @@ class Reader:
         stop: int | None,
         request: OriginRequest,
         priority: Priority,
-        streak: int,
+        streak: Streak,
+        sparse: bool = False,
     ) -> None:
         self.generation = generation
         self.start = start
@@ -69,6 +72,7 @@ class Reader:
         self.request = request
         self.priority = priority
         self.streak = streak
+        self.sparse = sparse
         self.window = first_window(streak)
         self.source = "cache"
         self.distrusts_freshest = False
@@ -95,7 +99,7 @@ class Reader:
     def ahead(self) -> int:
         """How far to fetch: the window, and beyond what is wanted where earlier requests went on."""
         wanted = self.generation.length if self.stop is None else self.stop
-        if wanted is not None and self.streak:
+        if wanted is not None and self.streak.requests and not self.sparse:
             wanted += sequential_extension(self.streak, self.generation.chunking.size)
             if self.generation.length is not None:
                 wanted = min(wanted, self.generation.length)

@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 
 from proxycache.interfaces import OriginRequest, Priority
 from proxycache.log import make_logger
+from proxycache.policy.amplification import read_limit
 from proxycache.policy.byterange import RangeSpec, wanted
 from proxycache.policy.origins import ObjectTarget
 
@@ -41,9 +42,10 @@ async def _refilling(
     if got is None:
         return
     start, stop = wanted(asked, got.generation.length)
+    limit = read_limit(asked) if stop is None else None
     reader = got.generation.open_reader(start, stop, request, Priority.MEDIUM)
     try:
-        while not reader.at_end:
+        while not reader.at_end and (limit is None or reader.position < limit):
             await reader.wait()
             reached = got.generation.reach(reader.position, reader.limit(reader.position + reader.window.size))
             reader.moved(reached - reader.position)

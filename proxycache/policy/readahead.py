@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
+from .amplification import FACTOR
+
 FIRST_WINDOW = 2 * 1024 * 1024
 """Bytes fetched at first for a request that asks for more than that."""
 
@@ -36,14 +38,29 @@ class Window:
         return evolve(self, size=min(self.size * 2, MAX_WINDOW))
 
 
-def first_window(streak: int) -> Window:
-    """The window of a request that continues C{streak} earlier ones: it need not begin small again."""
-    return Window(min(FIRST_WINDOW << min(streak, 8), MAX_WINDOW))
+@frozen
+class Streak:
+    """Requests that one after the other begin where the one before ended.
 
-
-def sequential_extension(streak: int, chunk_size: int) -> int:
-    """Bytes worth fetching beyond the end of a request that continued C{streak} earlier ones.
-
-    None for the first; then one chunk, doubling.
+    @ivar requests: how many came before.
+    @ivar size: bytes that these asked for.
     """
-    return 0 if streak == 0 else min(chunk_size << min(streak - 1, 8), MAX_WINDOW)
+
+    requests: int = 0
+    size: int = 0
+
+
+def first_window(streak: Streak) -> Window:
+    """The window of a request that continues earlier ones: it need not begin small again, in proportion to these."""
+    grown = min(FIRST_WINDOW << min(streak.requests, 8), MAX_WINDOW)
+    return Window(max(FIRST_WINDOW, min(grown, FACTOR * streak.size)))
+
+
+def sequential_extension(streak: Streak, chunk_size: int) -> int:
+    """Bytes worth fetching beyond the end of a request that continued earlier ones.
+
+    None for the first; then one chunk, doubling, in proportion to what was asked for.
+    """
+    if streak.requests == 0:
+        return 0
+    return min(chunk_size << min(streak.requests - 1, 8), MAX_WINDOW, FACTOR * streak.size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 from attrs import evolve
 from twisted.internet.defer import CancelledError
@@ -22,6 +23,7 @@ from proxycache.fill.probe import Obtained, Question, Relayed
 from proxycache.fill.refill import refill
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
+from proxycache.policy.amplification import completed
 from proxycache.policy.byterange import RangeSpec, parse_content_range, select, wanted
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.collapsing import may_share
@@ -358,7 +360,8 @@ class Delivery:
             exchange.write_head(head.status, head.fields, head.length, status)
             return
         request = exchange.upstream(target)
-        first = self._stream(generation, head.parts[0], request)
+        sparse = self._sparse(generation, head.parts)
+        first = self._stream(generation, head.parts[0], request, sparse[0])
         await first.prepare()
         if generation.length is not None and head.length is None:
             head = evolve(head, length=generation.length)
@@ -366,17 +369,26 @@ class Delivery:
             status = CacheStatus(fwd="bypass", detail=first.cause)
         exchange.write_head(head.status, head.fields, head.length, status)
         for number, part in enumerate(head.parts):
-            stream = first if number == 0 else self._stream(generation, part, request)
+            stream = first if number == 0 else self._stream(generation, part, request, sparse[number])
             if part.head:
                 exchange.write(part.head)
             await exchange.write_stream(stream)
         if head.tail:
             exchange.write(head.tail)
 
-    def _stream(self, generation: Generation, part: Part, request: OriginRequest) -> ServeStream:
+    def _sparse(self, generation: Generation, parts: Sequence[Part]) -> list[bool]:
+        """For each part whether no more than itself is to be fetched for it."""
+        spans = [part.span for part in parts if part.span is not None]
+        if len(spans) < 2:
+            return [False] * len(parts)
+        surplus = [generation.surplus(span.start, span.stop) for span in spans]
+        whole = completed(surplus, sum(map(len, spans)), generation.chunking.size)
+        return [not each for each in whole]
+
+    def _stream(self, generation: Generation, part: Part, request: OriginRequest, sparse: bool) -> ServeStream:
         start, stop = _start_and_stop(part)
         request = evolve(request, begun=self._exchange.started)
-        reader = generation.open_reader(start, stop, request)
+        reader = generation.open_reader(start, stop, request, sparse=sparse)
         representation = generation.representation
 
         def passthrough(cursor: int) -> PassthroughProducer:

@@ -1,0 +1,96 @@
+"""One request does not make us fetch out of proportion to what it asks for."""
+
+import pytest
+
+from tests.integration.rig import KIB, MIB, Rig, Thing, told
+from tests.servers.deadline import until
+from tests.servers.fetch import fetch, same
+from tests.servers.origin import Fault
+from tests.servers.proxycache import Config
+
+LEAST = 4 * MIB
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    """What was begun for those who may come back is soon over."""
+    return {"fetch": {"idle_timeout": 2, "linger": 2}}
+
+
+def settled(rig: Rig) -> None:
+    """Wait until nothing is fetched any more, and the origin has counted."""
+    until(lambda: rig.proxy.metrics()["proxycache_running_fills"] == 0, 10, "all fetching to end")
+    rig.origin.wait_for(lambda log: all(served.done for served in log), 5)
+
+
+def pieces(film: Thing, starts: list[int], size: int) -> str:
+    """Ask for so many bytes at each place, and get them; Cache-Status."""
+    answer = film.get(",".join(f"{start}-{start + size - 1}" for start in starts))
+    assert (answer.status, answer.complete) == (206, True), told(answer)
+    at = 0
+    for start in starts:
+        at = answer.body.index(f"Content-Range: bytes {start}-{start + size - 1}/{film.length}\r\n\r\n".encode(), at)
+        at = answer.body.index(b"\r\n\r\n", at) + 4
+        same(film.body, start, answer.body[at : at + size])
+    return answer.cache_status
+
+
+@pytest.mark.parametrize("size", [1, 2000])
+def test_many_small_pieces_of_a_cold_object(rig: Rig, size: int) -> None:
+    film = rig.put(200 * MIB)
+    pieces(film, [3 * MIB * number + 700 * KIB for number in range(64)], size)
+    settled(rig)
+    assert film.sent <= 64 * size + LEAST + 64 * 64 * KIB + MIB
+
+
+def test_from_the_last_to_the_first(rig: Rig) -> None:
+    film = rig.put(200 * MIB)
+    pieces(film, [3 * MIB * number + 700 * KIB for number in range(64)][::-1], 1)
+    settled(rig)
+    assert film.sent <= LEAST + 64 * 64 * KIB + MIB
+
+
+def test_what_is_asked_for_again_and_again_is_kept(rig: Rig) -> None:
+    film = rig.put(200 * MIB)
+    starts = [3 * MIB * number + 700 * KIB for number in range(16)]
+    cached = rig.proxy.metrics()["proxycache_cached_bytes"]
+    for _ in range(8):
+        before = film.sent
+        pieces(film, starts, 100)
+        settled(rig)
+        assert film.sent - before <= LEAST + 16 * 64 * KIB + MIB
+    until(lambda: rig.proxy.metrics()["proxycache_cached_bytes"] == cached + 16 * MIB, 5, "all of it to be kept")
+    asked = len(film.requests)
+    pieces(film, starts, 100)
+    assert len(film.requests) == asked
+
+
+def test_large_pieces_are_fetched_in_whole_chunks(rig: Rig) -> None:
+    film = rig.put(200 * MIB)
+    starts = [5 * MIB * number + 100 for number in range(10)]
+    pieces(film, starts, MIB)
+    settled(rig)
+    assert film.sent == 20 * MIB
+    assert pieces(film, starts, MIB) == "proxycache; hit"
+
+
+def test_single_bytes_one_after_the_other(rig: Rig) -> None:
+    """They are no player who goes on to read it all."""
+    film = rig.put(200 * MIB)
+    for start in range(20):
+        film.get_part(start, start + 1)
+    with film.stream("20-") as leaving:
+        leaving.recv_exactly(1)
+    settled(rig)
+    assert film.sent <= LEAST
+
+
+def test_a_byte_of_what_does_not_tell_its_length(rig: Rig) -> None:
+    """What is fetched beside the client, so that the next one finds the length, ends before the object does."""
+    film = rig.put(64 * MIB, accept_ranges=False)
+    film.fault(Fault(framing="chunked"), None)
+    for range in (None, "bytes=0-0"):
+        answer = fetch(film.url, headers=[] if range is None else [("Range", range)], read=100)
+        assert answer.status == 200
+        settled(rig)
+    assert film.sent <= 3 * 16 * MIB
