@@ -231,6 +231,21 @@ def is_corruption(error: BaseException) -> bool:
     return isinstance(error, sqlite3.DatabaseError) and any(word in str(error).lower() for word in _CORRUPT)
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Whether an error concerns one statement and its values, and says nothing of the database."""
+    if isinstance(error, sqlite3.DatabaseError):
+        return isinstance(
+            error, (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
+        )
+    # A value that cannot be bound: sqlite3.InterfaceError, OverflowError, UnicodeEncodeError.
+    return not isinstance(error, (OSError, MemoryError))
+
+
+def _is_unlike_ours(error: BaseException) -> bool:
+    """Whether a statement makes no sense there: a table was changed. What is read when it is opened tells more."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+
+
 class _FileGone(Exception):
     """The file was unlinked or replaced under us: writes would go nowhere."""
 
@@ -400,7 +415,7 @@ class Database:
             if self._checking is None or not self._suspected:
                 self._unchecked = self._suspected = True
                 self._failed(str(error))
-        elif present and (reading or isinstance(error, _FileGone)):
+        elif present and (reading or isinstance(error, _FileGone) or _is_unlike_ours(error)):
             self._failed(str(error))
         return Failure(MetadataUnavailable(CAUSE, str(error)))
 

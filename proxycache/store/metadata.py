@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import xxhash
 from twisted.internet.defer import Deferred, succeed
@@ -20,7 +21,10 @@ from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.fields import Fields
 from proxycache.policy.validators import Validator
 
-from .database import Database
+from .database import Database, is_refusal
+from .pending import FORGET_CHUNK, REMOVE, REMOVE_KEY, Change, Pending
+
+T = TypeVar("T")
 
 FLUSH_SECONDS = 0.2
 """A record is at most this much older than its row."""
@@ -34,11 +38,10 @@ STOP_SECONDS = 3.0
 SYNC_SECONDS = 1.0
 """How long a client waits for a record that must not be lost."""
 
-MAX_PENDING = 200_000
-"""Statements kept while the database is away; beyond, the oldest are dropped and their bytes fetched again."""
-
-Statement = tuple[str, tuple[object, ...]]
-
+_REPLACE = "DELETE FROM entry WHERE key = ? AND variant = ? AND id <> ?"
+_RECORD_CHUNK = (
+    "INSERT OR REPLACE INTO chunk (entry_id, idx, checksum, size) SELECT id, ?, ?, ? FROM entry WHERE id = ?"
+)
 _SAVE = """
 INSERT INTO entry (id, key, variant, origin, source_url, status, fields, length, validator, validator_is_date,
                    request_time, response_time, rangeless, chunk_size, digest, used_at)
@@ -143,10 +146,10 @@ class MetadataStore:
         self._reactor = reactor
         self._database = database
         self._now = now
-        self._pending: list[Statement] = []
+        self._pending = Pending()
+        self._refused: frozenset[Change] = frozenset()
+        self._dropped = 0
         self._saved: Counter[str] = Counter()
-        self._removed: Counter[str] = Counter()
-        self._removed_keys: Counter[bytes] = Counter()
         self._timer: IDelayedCall | None = None
         self._flushing: Deferred[None] | None = None
         self._stopped = False
@@ -181,19 +184,19 @@ class MetadataStore:
             return found
 
         # Rows of what was removed, also while we waited, may still be there: removals are written in batches.
-        removed = frozenset(self._removed)
-        removed_before = key in self._removed_keys
+        hidden = self._pending.hidden()
 
         def forget(found: Sequence[StoredRepresentation]) -> Sequence[StoredRepresentation]:
             for id in rotten:
                 self._log.warn("the record of {id} is damaged; forgotten", id=id)
                 self.remove(id)
-            if removed_before or key in self._removed_keys:
-                return []
-            gone = removed | set(self._removed)
-            return [stored for stored in found if stored.representation.id not in gone]
+            return [stored for stored in found if (stored.representation.id, key) not in hidden]
 
-        return self._database.read(work).addCallback(forget)
+        def over(result: T) -> T:
+            hidden.close()
+            return result
+
+        return self._database.read(work).addCallback(forget).addBoth(over)
 
     def chunk_uses(self) -> Deferred[list[ChunkUse]]:
         """Every recorded chunk, the least recently used generation first."""
@@ -215,39 +218,35 @@ class MetadataStore:
         """Record or renew a generation, in place of another of its key and variant."""
         row = _row(representation, self._now())
         self._saved[representation.id] += 1
-        self._add("DELETE FROM entry WHERE key = ? AND variant = ? AND id <> ?", (row[1], row[2], representation.id))
-        self._add(_SAVE, row)
+        self._add(Change(_REPLACE, (row[1], row[2], representation.id), forgets=True))
+        self._add(Change(_SAVE, row))
 
     def record_chunk(self, id: str, chunk: int, checksum: int, size: int) -> None:
         """Record a complete chunk; nothing where its generation is gone by then."""
-        self._add(
-            "INSERT OR REPLACE INTO chunk (entry_id, idx, checksum, size) SELECT id, ?, ?, ? FROM entry WHERE id = ?",
-            (chunk, _signed(checksum), size, id),
-        )
+        self._add(Change(_RECORD_CHUNK, (chunk, _signed(checksum), size, id)))
 
     def forget_chunks(self, id: str, chunks: Sequence[int]) -> None:
         """Forget chunks."""
         for chunk in chunks:
-            self._add("DELETE FROM chunk WHERE entry_id = ? AND idx = ?", (id, chunk))
+            self._add(Change(FORGET_CHUNK, (id, chunk), forgets=True))
 
     def remove(self, id: str) -> None:
         """Forget a generation with its chunks."""
-        self._removed[id] += 1
-        self._add("DELETE FROM entry WHERE id = ?", (id,))
+        self._add(Change(REMOVE, (id,), forgets=True))
 
     def remove_key(self, key: bytes) -> None:
         """Forget all that is recorded under a key by now."""
-        self._removed_keys[key] += 1
-        self._add("DELETE FROM entry WHERE key = ?", (key,))
+        self._add(Change(REMOVE_KEY, (key,), forgets=True))
 
     def used(self, id: str, when: float) -> None:
         """Note a use."""
-        self._add("UPDATE entry SET used_at = ? WHERE id = ?", (when, id))
+        self._add(Change("UPDATE entry SET used_at = ? WHERE id = ?", (when, id)))
 
-    def _add(self, sql: str, values: tuple[object, ...]) -> None:
-        self._pending.append((sql, values))
-        if len(self._pending) > MAX_PENDING:
-            del self._pending[: MAX_PENDING // 10]
+    def _add(self, change: Change) -> None:
+        dropped = self._pending.add(change)
+        if dropped and not self._dropped:
+            self._log.warn("the database is away for long; the oldest records are dropped, to be fetched again")
+        self._dropped += dropped
         self._schedule(FLUSH_SECONDS)
 
     def _schedule(self, seconds: float) -> None:
@@ -256,36 +255,52 @@ class MetadataStore:
 
     def _flush(self) -> None:
         self._timer = None
-        batch, self._pending = self._pending, []
-        if not batch:
+        if not self._pending:
             if self._database.state() is not None:
                 self._flushing = self._database.try_writing()
                 self._flushing.addErrback(lambda _: None).addBoth(self._flushed)
             return
+        batch, saved = self._pending.take(), Counter(self._saved)
 
-        def work(cursor: sqlite3.Cursor) -> None:
-            for sql, values in batch:
-                cursor.execute(sql, values)
-
-        def written(_: object) -> None:
-            self._saved -= saved
-            self._removed -= removed
-            self._removed_keys -= removed_keys
+        def work(cursor: sqlite3.Cursor) -> list[tuple[Change, str]]:
+            refused = []
+            for change in batch:
+                try:
+                    cursor.execute(change.sql, change.values)
+                except Exception as error:
+                    # SQLite undoes this one alone; the others of the transaction stand.
+                    if not is_refusal(error):
+                        raise
+                    refused.append((change, str(error)))
+            return refused
 
         def failed(failure: Failure) -> None:
-            if failure.check(MetadataUnavailable):
-                self._pending[:0] = batch
-            else:
-                # One statement is poison; what is not recorded is fetched again.
-                self._log.failure("{count} records were dropped", failure=failure, count=len(batch))
+            if not failure.check(MetadataUnavailable):
+                self._log.failure("writing records failed unexpectedly", failure=failure)
+            self._pending.written(but=batch)
 
-        saved, removed, removed_keys = Counter(self._saved), Counter(self._removed), Counter(self._removed_keys)
-        self._flushing = self._database.write(work)
-        self._flushing.addCallbacks(written, failed).addBoth(self._flushed)
+        self._flushing = self._database.write(work).addCallbacks(self._written, failed, callbackArgs=(saved,))
+        self._flushing.addBoth(self._flushed)
+
+    def _written(self, refused: Sequence[tuple[Change, str]], saved: Counter[str]) -> None:
+        """A batch was written, but for what the database does not take: that is dropped, unless it invalidates.
+
+        Such a one is tried again, and hides what it is about.
+        """
+        for change, why in refused:
+            if not change.forgets:
+                self._log.warn("a record is refused, and dropped: {why}: {change}", why=why, change=change)
+            elif change not in self._refused:
+                self._log.error("an invalidation is refused, and tried again: {why}: {change}", why=why, change=change)
+        again = [change for change, _ in refused if change.forgets]
+        self._refused = frozenset(again)
+        self._dropped = 0
+        self._saved -= saved
+        self._pending.written(but=again)
 
     def _flushed(self, _: object) -> None:
         self._flushing = None
-        if self._database.state() is not None:
+        if self._database.state() is not None or self._refused:
             self._schedule(RETRY_SECONDS)
         elif self._pending:
             self._schedule(FLUSH_SECONDS)

@@ -256,6 +256,24 @@ async def test_a_file_that_becomes_corrupt_is_set_aside(
 
 
 @asynchronous
+async def test_a_file_without_its_tables_is_set_aside_once_something_is_written(
+    tmp_path: Path, disk: Disk, clock: ThreadedClock, log: Recorder
+) -> None:
+    index = Index(tmp_path / "index.sqlite", disk, clock)
+    index.database.start()
+    with sqlite3.connect(index.path) as connection:
+        connection.execute("DROP TABLE chunk")
+    connection.close()
+    with pytest.raises(MetadataUnavailable, match="no such table"):
+        await index.database.write(lambda cursor: cursor.execute("DELETE FROM chunk"))
+    assert index.database.state() is not None
+    await index.recover()
+    assert (index.database.state(), index.rebuilt) == (None, 1)
+    await index.database.write(lambda cursor: cursor.execute("DELETE FROM chunk"))
+    index.database.stop()
+
+
+@asynchronous
 async def test_a_deleted_file_is_made_anew(index: Index) -> None:
     index.database.start()
     await index.database.write(insert)

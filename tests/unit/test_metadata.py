@@ -20,9 +20,11 @@ from proxycache.policy.validators import Validator
 from proxycache.store import database, metadata
 from proxycache.store.disk import Disk
 from proxycache.store.metadata import FLUSH_SECONDS, RETRY_SECONDS
+from proxycache.store.pending import Pending
 
 from .asynchronous import asynchronous, until
 from .openedindex import Index
+from .recorder import Recorder
 from .threadedclock import ThreadedClock
 
 KEY = b"films:\xff a?b"
@@ -247,20 +249,104 @@ async def test_what_waits_is_written_once_the_database_is_opened(index: Index) -
     assert index.clock.seconds() == began
 
 
+@pytest.fixture
+def log(index: Index, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """What the store says."""
+    recorder = Recorder()
+    monkeypatch.setattr(index.metadata, "_log", recorder)
+    return recorder
+
+
+def refuse(index: Index, what: str) -> None:
+    """Let the database refuse some statements, as a constraint does; see CREATE TRIGGER."""
+    with sqlite3.connect(index.path) as connection:
+        connection.execute(f"CREATE TRIGGER refuse BEFORE {what} BEGIN SELECT RAISE(ABORT, 'it is refused'); END")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("poison", "why"),
+    [
+        (evolve(FULL, id="99" * 16, key=b"poison", length=1 << 63), "too large"),
+        (evolve(FULL, id="99" * 16, key=b"poison", origin="\ud800"), "surrogates not allowed"),
+        (evolve(FULL, id="99" * 16, key=b"poison", response_time=float("nan")), "NOT NULL constraint failed"),
+        (evolve(FULL, id="98" * 16, key=b"poison"), "it is refused"),
+    ],
+    ids=["too-large", "no-text", "no-number", "constraint"],
+)
+@asynchronous
+async def test_what_the_database_refuses_is_dropped_alone(
+    index: Index, log: Recorder, poison: Representation, why: str
+) -> None:
+    refuse(index, f"INSERT ON entry WHEN NEW.id = '{'98' * 16}'")
+    store = index.metadata
+    store.save(DATED)
+    await store.flush()
+    store.save(FULL)
+    store.record_chunk(FULL.id, 0, 1, 10)
+    store.save(poison)
+    store.record_chunk(poison.id, 0, 1, 10)
+    store.record_chunk(FULL.id, 1, 2, 10)
+    store.remove(DATED.id)
+    await store.flush()
+    assert store.state() is None
+    assert await store.load(KEY) == [StoredRepresentation(FULL, {0: 1, 1: 2})]
+    assert await store.known_ids() == {FULL.id}
+    assert log.levels() == ["warn"]
+    ((_, line),) = log.lines
+    assert why in line
+    assert poison.id in line
+    # It is over: nothing is tried again.
+    index.clock.advance(RETRY_SECONDS)
+    store.save(BARE)
+    await store.flush()
+    assert await store.known_ids() == {FULL.id, BARE.id}
+    assert log.levels() == ["warn"]
+
+
+@pytest.mark.parametrize("by_key", [False, True], ids=["an-id", "a-key"])
+@asynchronous
+async def test_an_invalidation_that_is_refused_is_tried_again(index: Index, log: Recorder, by_key: bool) -> None:
+    store = index.metadata
+    store.save(DATED)
+    store.record_chunk(DATED.id, 0, 1, 10)
+    await store.flush()
+    refuse(index, "DELETE ON entry")
+    store.remove_key(DATED.key) if by_key else store.remove(DATED.id)
+    store.save(FULL)
+    await store.flush()
+    for _ in range(3):
+        assert await store.known_ids() == {DATED.id, FULL.id}
+        assert await store.load(DATED.key) == []
+        assert await store.load(KEY) == [StoredRepresentation(FULL, {})]
+        index.clock.advance(RETRY_SECONDS)
+        await store.flush()
+    assert log.levels() == ["error"]
+    with sqlite3.connect(index.path) as connection:
+        connection.execute("DROP TRIGGER refuse")
+    connection.close()
+    index.clock.advance(RETRY_SECONDS)
+    await store.flush()
+    assert await store.known_ids() == {FULL.id}
+    assert await store.load(DATED.key) == []
+
+
 @asynchronous
 async def test_while_it_is_away_the_oldest_records_go_first(
     tmp_path: Path, disk: Disk, clock: ThreadedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metadata, "MAX_PENDING", 20)
+    monkeypatch.setattr(metadata, "Pending", lambda: Pending(most=60))
     index = Index(tmp_path / "away" / "index.sqlite", disk, clock)
     ids = [f"{number:032x}" for number in range(30)]
     for number, id in enumerate(ids):
         index.metadata.save(evolve(BARE, id=id, key=b"%d" % number))
+        for chunk in range(3):
+            index.metadata.record_chunk(id, chunk, 0, 10)
     index.database.start()
     await index.metadata.stop()
     known = await index.metadata.known_ids()
-    assert 8 <= len(known) <= 10
     assert known == set(ids[-len(known) :])
+    assert 5 <= len(known) <= 15
     index.database.stop()
 
 
