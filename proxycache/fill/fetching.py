@@ -123,7 +123,13 @@ class Fetching:
         """
         read = leaving is not None and leaving.position > leaving.start
         for run in list(self.runs):
-            urgency = min((self._urgency(run, reader) for reader in self._generation.readers), default=Priority.LOW)
+            if leaving is not None and not self._patient and run.start > leaving.ahead() + NEAR:
+                continue
+            urgency = Priority.LOW
+            for reader in self._generation.readers:
+                urgency = min(urgency, self._urgency(run, reader))
+                if urgency is Priority.CRITICAL:
+                    break
             if urgency is not Priority.LOW:
                 run.urge(max(run.priority, urgency))
                 continue

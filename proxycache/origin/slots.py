@@ -82,7 +82,7 @@ class _Waiting:
 
 
 class Slots:
-    """Grants slots by priority, first come, first served within one.
+    """Grants slots by priority; within one to the client who holds fewest, and first come, first served.
 
     A CRITICAL request that finds none free takes the one of the least urgent request that is not CRITICAL; else that of
     a client that takes nothing, where these hold more than their part.
@@ -97,6 +97,7 @@ class Slots:
         self._numbers = count()
         self._held: list[Slot] = []
         self._by_origin: Counter[str] = Counter()
+        self._by_client: Counter[str | None] = Counter()
         self._uploading: list[Slot] = []
         self._stalled: list[Slot] = []
         self._queue: list[_Waiting] = []
@@ -158,50 +159,56 @@ class Slots:
             )
         )
 
-    def _make_room_for(self, waiting: _Waiting) -> None:
+    def _make_room_for(self, waiting: _Waiting) -> bool:
+        """Whether there is any room to be made for others like it."""
         if waiting.priority is Priority.CRITICAL and not self._free(waiting.origin) and self._allowed(waiting):
-            self._take_one_for(waiting.origin)
+            return self._take_one_for(waiting.origin)
+        return True
 
-    def _take_one_for(self, origin: str) -> None:
+    def _take_one_for(self, origin: str) -> bool:
         own_limit = self._by_origin[origin] >= self._per_origin
         takable = [slot for slot in self._held if not slot.taken and (slot.origin == origin or not own_limit)]
         patient = [slot for slot in takable if slot.priority is not Priority.CRITICAL]
         if patient:
             max(patient, key=lambda slot: (slot.priority, slot.number)).take()
-            return
+            return True
         for slot in self._stalled:
             if slot in takable and not self._within_part(self._stalled, slot.origin, slot.client):
                 slot.take()
-                return
+                return True
+        return False
 
     def _relaxed(self) -> None:
+        in_vain: set[str] = set()
         for waiting in list(self._queue):
             if waiting.priority is not Priority.CRITICAL:
                 break
-            if waiting in self._queue:
-                self._make_room_for(waiting)
+            if waiting.origin not in in_vain and waiting in self._queue and not self._make_room_for(waiting):
+                in_vain.add(waiting.origin)
         self._grant()
 
     def _grant(self) -> None:
-        for waiting in list(self._queue):
-            if len(self._held) >= self._total:
+        while len(self._held) < self._total:
+            able = [waiting for waiting in self._queue if self._free(waiting.origin) and self._allowed(waiting)]
+            if not able:
                 return
-            if waiting in self._queue and self._free(waiting.origin) and self._allowed(waiting):
-                self._queue.remove(waiting)
-                slot = Slot(
-                    waiting.origin,
-                    waiting.priority,
-                    waiting.number,
-                    waiting.preempt,
-                    waiting.client,
-                    waiting.uploading,
-                    self,
-                )
-                self._held.append(slot)
-                self._by_origin[slot.origin] += 1
-                if slot.uploading:
-                    self._uploading.append(slot)
-                waiting.granted.callback(slot)
+            waiting = min(able, key=lambda each: (each.priority, self._by_client[each.client], each.number))
+            self._queue.remove(waiting)
+            slot = Slot(
+                waiting.origin,
+                waiting.priority,
+                waiting.number,
+                waiting.preempt,
+                waiting.client,
+                waiting.uploading,
+                self,
+            )
+            self._held.append(slot)
+            self._by_origin[slot.origin] += 1
+            self._by_client[slot.client] += 1
+            if slot.uploading:
+                self._uploading.append(slot)
+            waiting.granted.callback(slot)
 
     def _uploaded(self, slot: Slot) -> None:
         slot.uploading = False
@@ -219,6 +226,9 @@ class Slots:
     def _released(self, slot: Slot) -> None:
         self._held.remove(slot)
         self._by_origin[slot.origin] -= 1
+        self._by_client[slot.client] -= 1
+        if not self._by_client[slot.client]:
+            del self._by_client[slot.client]
         for slots in (self._uploading, self._stalled):
             if slot in slots:
                 slots.remove(slot)

@@ -332,6 +332,27 @@ class TestAtThePaceOfClients:
         assert not holder.preempted
 
 
+def test_one_client_does_not_stand_in_the_way_of_others() -> None:
+    """Who asks for much, and waits for it, waits longer."""
+    slots = Slots(2, 2)
+    order: list[object] = []
+    held = [slots.acquire("a", CRITICAL, ignore, "greedy") for _ in range(2)]
+    for client in ("greedy", "greedy", "x", "greedy", "y", "x"):
+        slots.acquire("a", CRITICAL, ignore, client).addCallback(note_and_release, order, client)
+    granted(held[0]).release()
+    assert order == ["x", "y", "x", "greedy", "greedy", "greedy"]
+
+
+def test_but_urgency_comes_before_fairness() -> None:
+    slots = Slots(2, 2)
+    order: list[object] = []
+    held = [slots.acquire("a", CRITICAL, ignore, "greedy") for _ in range(2)]
+    slots.acquire("a", HIGH, ignore, "x").addCallback(note_and_release, order, "x")
+    slots.acquire("a", CRITICAL, ignore, "greedy").addCallback(note_and_release, order, "greedy")
+    granted(held[0]).release()
+    assert order == ["greedy", "x"]
+
+
 def test_two_that_come_at_once_do_not_ask_for_the_same_one() -> None:
     """A holder may take a moment to let go."""
     slots = Slots(2, 2)
