@@ -37,7 +37,7 @@ MAX_VARIANTS = 16
 """Variants of one key in memory; the least recently used goes first."""
 
 USED_SECONDS = 60.0
-"""Between two notes in the database that a generation is in use."""
+"""Between two notes in the database that a generation is in use, and of what changes with each use."""
 
 
 @implementer(IChunkManager)
@@ -160,11 +160,11 @@ class ChunkManager:
     def _use(self, generation: Generation, target: ObjectTarget) -> None:
         """Keep the freshest URL, and note the use."""
         now = self._now()
-        if now - self._noted.get(generation.id, 0.0) >= USED_SECONDS:
-            self._noted[generation.id] = now
-            self._around.metadata.used(generation.id, now)
         if generation.representation.source_url != target.source_url:
             generation.renew(evolve(generation.representation, source_url=target.source_url))
+        if now - self._noted.get(generation.id, 0.0) >= USED_SECONDS:
+            self._noted[generation.id] = now
+            generation.note(now)
         self._rest(target.key)
 
     # Asking the origin
@@ -182,6 +182,7 @@ class ChunkManager:
         """A new one was made of a probe's answer."""
         if not probe.outdated and probe.question.recorded:
             self._replace(generation)
+            self._noted[generation.id] = self._now()
             self._around.metadata.save(generation.representation)
             return
         # For those who asked before; what others got meanwhile, or may have got before, stays.
@@ -278,6 +279,8 @@ class ChunkManager:
         if metadata.state() is not None and metadata.is_unwritten(generation.id):
             self.unusable(generation)
             return
+        if metadata.state() is None:
+            generation.save()
         generation.contents.close_file()
         self._take_out(generation)
         self._by_id.pop(generation.id)
@@ -332,7 +335,7 @@ class ChunkManager:
         """Record everything in memory again: the database was made anew."""
         for generation in self._by_id.values():
             if generation.stored:
-                generation.renew(generation.representation)
+                self._around.metadata.save(generation.representation)
                 for chunk, checksum in generation.contents.present.items():
                     start = generation.chunking.start(chunk)
                     size = generation.chunking.stop(chunk, generation.length) - start
@@ -343,7 +346,8 @@ class ChunkManager:
         return set(self._by_id)
 
     def stop(self) -> None:
-        """Stop all fetching."""
+        """Stop all fetching, and record what is not recorded yet."""
         for generation in list(self._by_id.values()):
+            generation.save()
             generation.quiet()
             generation.contents.close_file()

@@ -50,6 +50,7 @@ class Generation:
         )
         self.readers: set[Reader] = set()
         self.indexed = True
+        self._unsaved = False
         self._around = around
         self._trust_length = trust_length
         self._waiters = Waiters(around.accounts)
@@ -156,10 +157,28 @@ class Generation:
         return self.at_work or self.contents.in_memory
 
     def renew(self, representation: Representation) -> None:
-        """A revalidation changed the record; the bytes are those we have."""
+        """More is known, or it was found to be so still; the bytes are those we have.
+
+        What passes anyway, such as the time, is recorded only with the next L{note}.
+        """
+        lasting = not representation.lasts_as(self.representation)
         self.representation = representation
-        if self.stored:
-            self._around.metadata.save(representation)
+        self._unsaved = True
+        if lasting:
+            self.save()
+
+    def save(self) -> None:
+        """Record what is not recorded yet."""
+        if self._unsaved and self.stored:
+            self._unsaved = False
+            self._around.metadata.save(self.representation)
+
+    def note(self, when: float) -> None:
+        """It is in use, at C{when} seconds since the epoch."""
+        if self._unsaved:
+            self.save()
+        else:
+            self._around.metadata.used(self.id, when)
 
     def withhold(self) -> None:
         """For those who wait for it or read it, and nobody else: it is neither found by others nor recorded."""

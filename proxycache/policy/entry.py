@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .fields import Fields
 from .validators import Validator
@@ -40,6 +40,14 @@ class Representation:
     vary: tuple[tuple[bytes, bytes | None], ...]
     rangeless: bool
     chunk_size: int
+
+    def lasts_as(self, other: Representation) -> bool:
+        """Whether it says the same but for what passes: when it was, and from where it may be fetched."""
+        return self._lasting() == other._lasting()
+
+    def _lasting(self) -> Representation:
+        fields = self.fields.without({b"date", b"age"})
+        return evolve(self, source_url=b"", request_time=0.0, response_time=0.0, fields=fields)
 
 
 @frozen

@@ -15,12 +15,14 @@ from proxycache.policy.entry import Representation, StoredRepresentation
 class MemoryStore:
     """Remembers at once.
 
+    @ivar writes: what it was told of entries, one word each.
     @ivar chunks: checksum by generation and index.
     @ivar failure: why nothing can be written, as a test wants it.
     @ivar unwritten: generations that then count as not recorded.
     """
 
     def __init__(self) -> None:
+        self.writes: list[str] = []
         self.saved: dict[str, Representation] = {}
         self.chunks: dict[tuple[str, int], int] = {}
         self.failure: str | None = None
@@ -36,6 +38,7 @@ class MemoryStore:
         )
 
     def save(self, representation: Representation) -> None:
+        self.writes.append("save")
         self.saved[representation.id] = representation
 
     def record_chunk(self, id: str, chunk: int, checksum: int, size: int) -> None:
@@ -52,7 +55,8 @@ class MemoryStore:
     def remove(self, id: str) -> None:
         self.saved.pop(id, None)
 
-    def used(self, id: str, when: float) -> None: ...
+    def used(self, id: str, when: float) -> None:
+        self.writes.append("used")
 
     def chunk_uses(self) -> Deferred[list[ChunkUse]]:
         return succeed([])
