@@ -12,8 +12,8 @@ class BufferState(Enum):
 
     ARRIVING = auto()
     WRITING = auto()
-    UNSTORED = auto()
-    """Complete, but not on disk: there was no room or the write failed. Kept for readers that are near."""
+    KEPT = auto()
+    """Complete, and kept for readers that are near: there was no room on the disk, or it fails."""
 
 
 class ChunkBuffer:

@@ -20,11 +20,14 @@ from .surroundings import Surroundings
 MAX_WRITING = 4
 """Chunks on their way to the disk before the origin is held up."""
 
-MAX_UNSTORED = 8
+MAX_KEPT = 8
 """Chunks kept in memory for readers while there is nowhere to store them."""
 
 MAX_PARTIAL = 16
 """Incomplete chunks that nobody is fetching, kept for their rest to be filled in."""
+
+DOUBT_SECONDS = 30.0
+"""After a failed read, until what was written is taken to be readable again."""
 
 STORAGE_PAUSE_SECONDS = 1.0
 """After a failed write, before the disk is tried again."""
@@ -61,6 +64,7 @@ class Contents:
         self._settled = settled
         self._buffers: dict[int, ChunkBuffer] = {}
         self._storage_off_until = float("-inf")
+        self._doubted_until = float("-inf")
         self._log = make_logger()
 
     @property
@@ -175,7 +179,7 @@ class Contents:
     def _store(self, index: int, buffer: ChunkBuffer, again: bool = True) -> None:
         buffer.state = BufferState.WRITING
         if not self.stored or self._around.clock.seconds() < self._storage_off_until:
-            buffer.state = BufferState.UNSTORED
+            buffer.state = BufferState.KEPT
             return
         self._around.space.reserve(len(buffer.data)).addCallback(self._write, index, buffer, again)
 
@@ -183,7 +187,7 @@ class Contents:
         if not room or not self.stored:
             if room:
                 self._around.space.release(len(buffer.data))
-            buffer.state = BufferState.UNSTORED
+            buffer.state = BufferState.KEPT
             self._settled()
             return
         writing = self._file.write(buffer.start, buffer.data, self.length)
@@ -196,7 +200,12 @@ class Contents:
 
     def _written(self, checksum: int, index: int, buffer: ChunkBuffer) -> None:
         if self.stored:
-            if self._buffers.get(index) is buffer:
+            if self._buffers.get(index) is not buffer:
+                pass
+            elif self._around.clock.seconds() < self._doubted_until:
+                # It may not be had from there: those who are near read it from memory.
+                buffer.state = BufferState.KEPT
+            else:
                 del self._buffers[index]
             self.present[index] = checksum
             self._around.space.admit((self._id, index), len(buffer.data))
@@ -205,7 +214,7 @@ class Contents:
         else:
             # Meanwhile it was decided to keep none of it: for readers it is in memory, and its room on the disk is free
             # once it is off there.
-            buffer.state = BufferState.UNSTORED
+            buffer.state = BufferState.KEPT
             removing = self._file.punch(buffer.start, buffer.stop)
             removing.addCallback(lambda _: self._around.space.release(len(buffer.data)))
         self._settled()
@@ -219,14 +228,14 @@ class Contents:
             self._around.space.look()
             self._around.space.make_room(MAX_WRITING * self.chunking.size)
             self._store(index, buffer, again=False)
-            if buffer.state is BufferState.UNSTORED:
+            if buffer.state is BufferState.KEPT:
                 self._settled()
             return
         self._around.accounts.write_failures += 1
         if self._storage_off_until < self._around.clock.seconds():
             self._log.warn("{id}: {why}; going on without storage", id=self._id, why=failure.getErrorMessage())
         self._storage_off_until = self._around.clock.seconds() + STORAGE_PAUSE_SECONDS
-        buffer.state = BufferState.UNSTORED
+        buffer.state = BufferState.KEPT
         self._settled()
 
     # Memory
@@ -239,11 +248,11 @@ class Contents:
         """Chunks in memory that have gaps, in order."""
         return [buffer for _, buffer in sorted(self._buffers.items()) if buffer.state is BufferState.ARRIVING]
 
-    def drop_oldest_unstored(self) -> None:
+    def drop_oldest_kept(self) -> None:
         """Let go of the first chunk that is only in memory: whoever still needs it fetches it for himself."""
-        unstored = [index for index, buffer in self._buffers.items() if buffer.state is BufferState.UNSTORED]
-        if unstored:
-            del self._buffers[min(unstored)]
+        kept = [index for index, buffer in self._buffers.items() if buffer.state is BufferState.KEPT]
+        if kept:
+            del self._buffers[min(kept)]
 
     def trim(self, readers: Collection[int], coming: Callable[[int, int], bool]) -> None:
         """Let go of chunks in memory that nobody near needs.
@@ -251,10 +260,10 @@ class Contents:
         @param readers: where readers are.
         @param coming: whether somebody is about to bring bytes of C{[start, stop)}.
         """
-        reach = MAX_WINDOW + MAX_UNSTORED * self.chunking.size
+        reach = MAX_WINDOW + MAX_KEPT * self.chunking.size
         partial = 0
         for index, buffer in sorted(self._buffers.items()):
-            if buffer.state is BufferState.UNSTORED:
+            if buffer.state is BufferState.KEPT:
                 if not any(buffer.start - reach <= position < buffer.stop for position in readers):
                     del self._buffers[index]
             elif buffer.state is BufferState.ARRIVING and not coming(buffer.start, buffer.stop):
@@ -273,6 +282,10 @@ class Contents:
     def at_or_beyond(self, position: int) -> list[int]:
         """Chunks on disk that end after C{position}."""
         return [index for index in self.present if self.chunking.stop(index, self.length) > position]
+
+    def doubt(self) -> None:
+        """A read failed: for a while what is written stays in memory as well for the readers near it."""
+        self._doubted_until = self._around.clock.seconds() + DOUBT_SECONDS
 
     def forget(self, chunks: Collection[int]) -> None:
         """Chunks on disk are gone."""

@@ -21,7 +21,7 @@ from proxycache.policy.readahead import MAX_WINDOW, NEAR
 from proxycache.policy.retrying import MAX_ATTEMPTS, MIN_PROGRESS, retry_delay
 
 from .chunkbuffer import BufferState
-from .contents import MAX_UNSTORED, MAX_WRITING, Contents
+from .contents import MAX_KEPT, MAX_WRITING, Contents
 from .reader import Reader
 from .run import Run
 from .surroundings import Surroundings
@@ -315,11 +315,11 @@ class Fetching:
         if self._contents.count(BufferState.WRITING) >= MAX_WRITING:
             return True
         self._generation.trim()
-        if self._contents.count(BufferState.UNSTORED) < MAX_UNSTORED:
+        if self._contents.count(BufferState.KEPT) < MAX_KEPT:
             return False
         if any(run.covers(position) for run in self.runs for position in self._waiters.positions):
             # Somebody waits for what comes next: whoever is far behind will fetch for himself.
-            self._contents.drop_oldest_unstored()
+            self._contents.drop_oldest_kept()
             return False
         return True
 

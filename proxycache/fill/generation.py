@@ -306,6 +306,7 @@ class Generation:
             count=len(lost),
         )
         self.contents.forget(lost)
+        self.contents.doubt()
 
     def changed(self) -> None:
         """The origin serves another version: this one is for its present readers only."""

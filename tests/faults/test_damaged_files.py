@@ -17,6 +17,7 @@ from tests.faults.damage import (
     zero,
 )
 from tests.faults.rig import CHUNK, MIB, Rig, Subject
+from tests.servers.deadline import until
 
 CACHE_FILES = "*/cache/??/*"
 OBJECT_MIB = 8.5
@@ -89,8 +90,13 @@ def test_many_clients_find_it_at_once(rig: Rig) -> None:
     together(subject, [Subject.read] * 5)
     assert subject.bytes_sent() == MIB
     rig.origin.clear_log()
-    with rig.disk.failing(errno.EIO, CACHE_FILES, "read"):
-        together(subject, [Subject.read] * 5)
+    with rig.disk.failing(errno.EIO, CACHE_FILES, "read"), rig.origin.gate(subject.name) as gate:
+
+        def all_wait() -> None:
+            until(lambda: rig.metric("waiters") == 5, 5, "all of them to wait")
+            gate.release()
+
+        together(subject, [Subject.read] * 5, all_wait)
     assert subject.bytes_sent() <= subject.length + MIB
     subject.until_hit()
 
