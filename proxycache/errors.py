@@ -144,6 +144,10 @@ class OriginStatus(OriginError):
         self.retry_after = retry_after
 
 
+class PersonalAnswer(OriginError):
+    """Bytes of the right version, in an answer that may not be kept: what others read may not come from it."""
+
+
 class MalformedAnswer(OriginError):
     """An answer that is no HTTP, or larger before its body than any may be: not worth asking for again."""
 

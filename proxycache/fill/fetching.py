@@ -9,7 +9,7 @@ from typing import Protocol
 from attrs import evolve
 from twisted.internet.interfaces import IDelayedCall
 
-from proxycache.errors import BodyBroken, FillPreempted, InvalidAnswer, ObjectChanged, OriginStatus
+from proxycache.errors import BodyBroken, FillPreempted, InvalidAnswer, ObjectChanged, OriginStatus, PersonalAnswer
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
 from proxycache.policy.amplification import PIECE
@@ -19,6 +19,7 @@ from proxycache.policy.chunking import Chunking
 from proxycache.policy.entry import Representation
 from proxycache.policy.readahead import MAX_WINDOW, NEAR
 from proxycache.policy.retrying import MAX_ATTEMPTS, MIN_PROGRESS, retry_delay
+from proxycache.policy.storing import forbidden
 
 from .chunkbuffer import BufferState
 from .contents import MAX_KEPT, MAX_WRITING, Contents
@@ -257,6 +258,7 @@ class Fetching:
             # What they do not complete has no need to be complete, unless somebody comes again.
             self._sparse.update(self._unbegun(start, stop))
         run.kept = kept
+        run.request = request
         run.failures = self._failures.pop(run.start, 0)
         self._began(run)
         run.send(self._around.origin, sent)
@@ -280,6 +282,7 @@ class Fetching:
         @raise ObjectChanged: another version.
         @raise OriginStatus: no version at all.
         @raise InvalidAnswer: neither is certain.
+        @raise PersonalAnswer: this version, but not to be kept.
         """
         if response.status == 416:
             if self.length is not None:
@@ -292,6 +295,8 @@ class Fetching:
         asked = run.asked
         extent = body_extent(response.status, response.fields, asked, response.body_length)
         check_version(self._generation.representation, response.status, response.fields, extent, response.response_time)
+        if run.request is not None and forbidden(response.status, run.request.fields, response.fields):
+            raise PersonalAnswer("the answer may not be kept for others")
         if self.length is None and extent.length is not None:
             self._know_length(extent.length)
         if response.status == 200 and asked is not None:
@@ -346,12 +351,28 @@ class Fetching:
             self._log.warn("{generation}: {error}; asking for the whole", generation=self._generation, error=error)
             self._generation.renew(evolve(self._generation.representation, rangeless=True))
             self._go_on()
-        elif isinstance(error, ObjectChanged) or not self.joinable:
+        elif not self.joinable:
             # Nothing may be put beside what came, so it will never be complete.
             self._around.unusable(self._generation)
             self._waiters.fail(error, 0, None)
+        elif isinstance(error, ObjectChanged):
+            self._around.unusable(self._generation)
+            self._fail_alike(run.request, error)
+            self._ask_on()
+        elif isinstance(error, PersonalAnswer):
+            self._fail_alike(run.request, error)
+            self._go_on()
         else:
             self._broken(run, error)
+
+    def _fail_alike(self, request: OriginRequest | None, error: Exception) -> None:
+        """What one request was told says nothing of others: who would not have sent that very one asks for himself."""
+        for reader in list(self._generation.readers):
+            own = reader.request
+            if request is None or (own.url, own.fields) != (request.url, request.fields):
+                reader.distrusts_freshest = True
+            elif reader.waiter is not None:
+                self._waiters.fail_one(reader.waiter, reader.position, error)
 
     def _broken(self, run: Run, error: Exception) -> None:
         """Ask for the rest, at once where there was some progress, but not for ever where there is next to none."""
@@ -412,10 +433,13 @@ class Fetching:
         self._go_on()
 
     def _go_on(self) -> None:
+        self._ask_on()
+        self._fill_in()
+
+    def _ask_on(self) -> None:
         for reader in list(self._generation.readers):
             if reader.waiting:
                 self.plan(reader)
-        self._fill_in()
 
     def _fill_in(self) -> None:
         """Fetch the part of a chunk that a run skipped, once; only whole chunks can be stored."""

@@ -125,9 +125,12 @@ class Generation:
                 beside += max(0, start - first) + max(0, last - stop)
         return beside
 
-    def can_serve(self, start: int, stop: int | None) -> bool:
-        """Whether C{[start, stop)} can be had without putting two responses together that may differ."""
-        if self.joinable:
+    def can_serve(self, start: int, stop: int | None, *, fills: bool = True) -> bool:
+        """Whether C{[start, stop)} can be had without putting two responses together that may differ.
+
+        @param fills: whether what is not here, nor on its way, may be asked for on behalf of who wants it.
+        """
+        if self.joinable and fills:
             return True
         if stop is None or self.length is None:
             endless = any(run.stop is None for run in self.runs)

@@ -51,6 +51,7 @@ class Reader:
     @ivar streak: what came before it in a row.
     @ivar sparse: for one of many pieces: no more is fetched for it than it reads.
     @ivar distrusts_freshest: fetch from the client's own URL: another client's, though fresher, was refused.
+    @ivar waiter: what it waits by for its next byte, None while it does not.
     @ivar token: stands for it where it must not be kept alive.
     @ivar source: where the last bytes came from: C{cache} or C{fill}.
     """
@@ -78,7 +79,7 @@ class Reader:
         self.distrusts_freshest = False
         self.last_chunk = -1
         self.token = object()
-        self._waiter: Deferred[None] | None = None
+        self.waiter: Deferred[None] | None = None
         self._consumed = 0
 
     @property
@@ -90,7 +91,7 @@ class Reader:
     @property
     def waiting(self) -> bool:
         """Whether it waits for its next byte."""
-        return self._waiter is not None
+        return self.waiter is not None
 
     def limit(self, position: int) -> int:
         """C{position}, but no farther than what is wanted."""
@@ -123,16 +124,16 @@ class Reader:
 
     def wait(self) -> Deferred[None]:
         """Wait for the byte at the cursor, or for the end. Fails with what keeps it away."""
-        waiter = self._waiter = self.generation.wait(self)
+        waiter = self.waiter = self.generation.wait(self)
 
         def over(result: object) -> object:
-            self._waiter = None
+            self.waiter = None
             return result
 
         return waiter.addBoth(over)
 
     def close(self) -> None:
         """Leave."""
-        if self._waiter is not None:
-            self._waiter.cancel()
+        if self.waiter is not None:
+            self.waiter.cancel()
         self.generation.closed(self)

@@ -53,6 +53,7 @@ class Run:
     @ivar allowance: how far it may run ahead of its readers, one past the last byte; None: as far as it likes.
     @ivar new_bytes: body bytes that arrived and were not here before.
     @ivar asked: the range that was asked for, None for the whole.
+    @ivar request: of the client on whose behalf it was asked for, less that range; None where its body was here before.
     @ivar failures: attempts in a row before it that brought next to nothing of what it is to bring.
     @ivar kept: whether it goes on without a reader, since it belongs to what one was reading.
     """
@@ -69,6 +70,7 @@ class Run:
         self.allowance = allowance
         self.new_bytes = 0
         self.asked: RangeSpec | None = None
+        self.request: OriginRequest | None = None
         self._owner = owner
         self._origin: IOrigin | None = None
         self._extent: BodyExtent | None = None

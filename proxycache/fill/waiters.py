@@ -55,6 +55,16 @@ class Waiters:
             lambda waiter: waiter.errback(error),
         )
 
+    def fail_one(self, waiter: Deferred[None], position: int, error: Exception) -> None:
+        """The byte at C{position} will not come for this one, and why."""
+        here = self._waiting.get(position, [])
+        if waiter in here:
+            here.remove(waiter)
+            self._accounts.waiters -= 1
+            if not here:
+                del self._waiting[position]
+            waiter.errback(error)
+
     def _take(self, chosen: Callable[[int], bool], tell: Callable[[Deferred[None]], None]) -> None:
         taken = [waiter for position in self.positions if chosen(position) for waiter in self._waiting.pop(position)]
         self._accounts.waiters -= len(taken)

@@ -23,8 +23,8 @@ def is_personal(request: Fields) -> bool:
     return request.first(b"authorization") is not None or "no-store" in parse_directives(request.all(b"cache-control"))
 
 
-def refusal(status: int, request: Fields, response: Fields, ttls: Ttls, now: float) -> str | None:
-    """Why the response to a GET may not be stored, as a token for Cache-Status; None where it may (section 3)."""
+def forbidden(status: int, request: Fields, response: Fields) -> str | None:
+    """Why the response to a GET must not be stored, whatever it is, as a token for Cache-Status; None for no reason."""
     directives = response_directives(response)
     # Sections 5.2.2.3 and 5.2.2.5
     if "must-understand" in directives:
@@ -46,6 +46,15 @@ def refusal(status: int, request: Fields, response: Fields, ttls: Ttls, now: flo
     # Section 4.1: it would match no request.
     if b"*" in response.members(b"vary"):
         return "vary-any"
+    return None
+
+
+def refusal(status: int, request: Fields, response: Fields, ttls: Ttls, now: float) -> str | None:
+    """Why the response to a GET may not be stored, as a token for Cache-Status; None where it may (section 3)."""
+    why_not = forbidden(status, request, response)
+    if why_not is not None:
+        return why_not
+    directives = response_directives(response)
     # Section 3: final responses only; section 4.3.4 tells what a 304 is for.
     if status < 200 or status in (205, 304):
         return "status"

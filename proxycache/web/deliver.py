@@ -34,6 +34,7 @@ from proxycache.policy.freshness import Reuse, may_serve_on_error, remaining, re
 from proxycache.policy.origins import ObjectTarget, resolve_target
 from proxycache.policy.responding import Answer, Part, answer, requested_ranges
 from proxycache.policy.retrying import MAX_ATTEMPTS, RETRYABLE_STATUSES
+from proxycache.policy.storing import forbidden, is_personal
 from proxycache.stream.passthrough import PassthroughProducer
 from proxycache.stream.servestream import ServeStream
 
@@ -139,13 +140,14 @@ class Delivery:
             ttls, now = target.origin.ttls, self._serving.now()
             verdict = reuse(generation.representation, exchange.fields, ttls, now)
             if verdict in (Reuse.FRESH, Reuse.STALE_WHILE_REVALIDATE):
-                if self._can_serve(target, generation):
+                why_not = self._why_not(target, generation)
+                if why_not is None:
                     if verdict is Reuse.STALE_WHILE_REVALIDATE:
                         self._revalidate(target, request, generation)
                     await self._serve(target, generation, self._hit(generation, asked))
                     return
                 if asked is not None and not only_if_cached:
-                    await self._relay.bypass(target, "no-validator")
+                    await self._relay.bypass(target, why_not)
                     return
                 status = CacheStatus(fwd="partial")
             else:
@@ -164,7 +166,7 @@ class Delivery:
         exchange, manager = self._exchange, self._serving.manager
         asked, status = self._first_range(), CacheStatus(fwd="bypass", detail=cause)
         generation = manager.unrecorded(target, request.fields)
-        if generation is not None and self._can_serve(target, generation):
+        if generation is not None and self._why_not(target, generation) is None:
             representation, ttls, now = generation.representation, target.origin.ttls, self._serving.now()
             if may_share(representation, exchange.fields, ttls, now):
                 await self._serve(target, generation, evolve(status, collapsed=True))
@@ -186,11 +188,19 @@ class Delivery:
     def _only_if_cached(self) -> bool:
         return "only-if-cached" in parse_directives(self._exchange.fields.all(b"cache-control"))
 
-    def _can_serve(self, target: ObjectTarget, generation: Generation) -> bool:
-        """Whether all of the answer can be had without putting two responses together that may differ."""
-        return generation.joinable or all(
-            generation.can_serve(*_start_and_stop(part)) for part in self._head(target, generation.representation).parts
-        )
+    def _why_not(self, target: ObjectTarget, generation: Generation) -> str | None:
+        """Why not all of the answer can be had from a generation, as a token for Cache-Status; None where it can.
+
+        Without a validator no two responses may be put together; and what would come for this client alone is not kept.
+        """
+        representation, fields = generation.representation, self._exchange.fields
+        alone = forbidden(representation.status, fields, representation.fields) if is_personal(fields) else None
+        if alone is None and generation.joinable:
+            return None
+        parts = self._head(target, representation).parts
+        if all(generation.can_serve(*_start_and_stop(part), fills=alone is None) for part in parts):
+            return None
+        return alone or "no-validator"
 
     def _head(self, target: ObjectTarget, representation: Representation) -> Answer:
         exchange = self._exchange
@@ -216,14 +226,17 @@ class Delivery:
         return CacheStatus(fwd="partial", stored=generation.stored, collapsed=coming)
 
     def _may_be_stale(self, target: ObjectTarget, stale: Generation, disconnected: bool = False) -> bool:
-        return may_serve_on_error(
-            stale.representation,
-            self._exchange.fields,
-            target.origin.ttls,
-            self._serving.now(),
-            disconnected=disconnected,
-            stale_if_error=target.origin.stale_if_error,
-        ) and self._can_serve(target, stale)
+        return (
+            may_serve_on_error(
+                stale.representation,
+                self._exchange.fields,
+                target.origin.ttls,
+                self._serving.now(),
+                disconnected=disconnected,
+                stale_if_error=target.origin.stale_if_error,
+            )
+            and self._why_not(target, stale) is None
+        )
 
     # Asking the origin
 
@@ -241,8 +254,9 @@ class Delivery:
             await self._not_stored(question, got, status)
             return
         generation = got.generation
-        if not self._can_serve(target, generation):
-            await self._relay.bypass(target, "no-validator")
+        why_not = self._why_not(target, generation)
+        if why_not is not None:
+            await self._relay.bypass(target, why_not)
             return
         status = evolve(status, stored=got.stored, collapsed=got.collapsed, fwd_status=got.status)
         await self._serve(target, generation, status, got.representation)

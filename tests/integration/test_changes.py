@@ -3,7 +3,7 @@
 import pytest
 
 from tests.integration.rig import KIB, MIB, Rig, Thing, aborted, at_once, exact, exact_part, refused, told
-from tests.servers.fetch import same, same_stream
+from tests.servers.fetch import Stream, fetch, same, same_stream
 from tests.servers.origin import Change, Fault, Pattern
 
 NEW = 1_000_000
@@ -133,6 +133,63 @@ class TestBetweenChunks:
                 refused(answer, 502, 503)
             else:
                 aborted(answer, film.body, start)
+
+
+PREVIEW = (("Cookie", "preview"),)
+
+
+class TestForOneClient:
+    """The origin has another version for who brings a certain cookie, and does not say so by Vary."""
+
+    def put(self, rig: Rig) -> tuple[Thing, Pattern]:
+        film, new = rig.put(32 * MIB), Pattern(32 * MIB, seed=NEW)
+        rig.origin.put(film.path, new, etag='"preview"', cookie="preview")
+        return film, new
+
+    def test_others_read_on(self, rig: Rig) -> None:
+        """They wait for other bytes of it when he is told."""
+        film, new = self.put(rig)
+        film.fault(Fault(stall_after=3 * MIB))
+        with film.stream() as one, film.stream(None, ("X-Player", "2")) as two:
+            for reader in (one, two):
+                same_stream(film.body, 0, 2 * MIB, reader)
+            exact_part(film.get(f"{20 * MIB}-{20 * MIB + 99}", *PREVIEW), new, 20 * MIB, 20 * MIB + 100)
+            rig.origin.release.set()
+            for reader in (one, two):
+                same_stream(film.body, 2 * MIB, film.length, reader)
+                assert reader.answer.complete
+
+    @pytest.mark.parametrize("begun", [False, True])
+    def test_others_who_wait_for_the_very_bytes_ask_for_themselves(self, rig: Rig, begun: bool) -> None:
+        film, new = self.put(rig)
+        start = 0 if begun else 20 * MIB
+        film.get_part(0, MIB)
+        asked = f"{start}-{start + 3 * MIB - 1}"
+        with rig.origin.gate(film.path) as gate:
+            first = film.stream(asked, *PREVIEW) if begun else ask(film, asked, *PREVIEW)
+            gate.wait_held(1)
+            others = [film.stream(asked) if begun else ask(film, asked) for _ in range(5)]
+            fetch(rig.proxy.url, method="OPTIONS")  # by then it has read what they ask
+            gate.release()
+            for other in others:
+                if not begun:
+                    other.read_head()
+                same_stream(film.body, start, start + 3 * MIB, other)
+                assert other.answer.complete
+                other.close()
+            with first:
+                if begun:
+                    same(film.body, 0, first.rest())
+                    assert not first.answer.complete
+                else:
+                    first.read_head()
+                    same_stream(new, start, start + 3 * MIB, first)
+        assert sum(served.field("Cookie") is None for served in film.requests) < 5
+
+
+def ask(film: Thing, range: str, *headers: tuple[str, str]) -> Stream:
+    """Ask, and do not wait for the answer."""
+    return Stream(film.url, (("Range", f"bytes={range}"), *headers), ask_only=True)
 
 
 class TestValidators:

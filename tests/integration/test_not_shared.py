@@ -150,6 +150,55 @@ def test_what_is_not_there_for_one_is_there_for_others(rig: Rig) -> None:
     assert film.get_whole().cache_status == "proxycache; hit"
 
 
+class TestTheRestOfWhatIsStoredInPart:
+    """Others do not get what came in an answer that may not be kept, be it of the very version."""
+
+    ASKED = (5_000_000, 5_000_100)
+
+    def put(self, rig: Rig) -> Thing:
+        film = rig.put(8 * MIB)
+        film.get_part(0, 100)
+        return film
+
+    @pytest.mark.parametrize("cache_control", ["private, max-age=60", "no-store"])
+    def test_by_what_the_answer_says(self, rig: Rig, cache_control: str) -> None:
+        film = self.put(rig)
+        film.origin.put(film.path, film.body, cache_control=cache_control)
+        for who in ("ann", "bob"):
+            asked = len(film.requests)
+            film.get_part(*self.ASKED, ("Cookie", f"user={who}"))
+            assert {served.field("Cookie") for served in film.requests[asked:]} == {f"user={who}"}
+        asked = len(film.requests)
+        assert film.get_part(0, 100).cache_status == "proxycache; hit"
+        assert len(film.requests) == asked
+
+    @pytest.mark.parametrize(
+        ("name", "value", "cause"),
+        [("Authorization", "Bearer a", "authorization"), ("Cache-Control", "no-store", "request-no-store")],
+    )
+    @pytest.mark.parametrize("stale", [False, True])
+    def test_by_what_the_request_says(self, rig: Rig, name: str, value: str, cause: str, stale: bool) -> None:
+        film = rig.put(8 * MIB, headers=(("Age", "7200"),) if stale else ())
+        film.get_part(0, 100)
+        answer = film.get_part(*self.ASKED, (name, value))
+        assert answer.cache_status == f"proxycache; fwd=bypass; detail={cause}"
+        assert film.requests[-1].range == f"bytes={self.ASKED[0]}-{self.ASKED[1] - 1}"
+        asked = len(film.requests)
+        film.get_part(*self.ASKED)
+        assert {served.field(name) for served in film.requests[asked:]} == {None}
+
+    def test_what_is_here_is_his_as_well(self, rig: Rig) -> None:
+        film = self.put(rig)
+        assert film.get_part(50, 90, ("Authorization", "Bearer a")).cache_status == "proxycache; hit"
+        assert len(film.requests) == 1
+
+    def test_where_it_may_be_kept_it_is(self, rig: Rig) -> None:
+        film = rig.put(8 * MIB, cache_control="public, max-age=60")
+        film.get_part(0, 100)
+        film.get_part(*self.ASKED, ("Authorization", "Bearer a"))
+        assert film.get_part(*self.ASKED).cache_status == "proxycache; hit"
+
+
 class TestVary:
     def test_each_variant_is_an_entry(self, rig: Rig) -> None:
         film = rig.put(300 * KIB, headers=(("Vary", "Accept-Language, X-Device"),))

@@ -144,3 +144,15 @@ def test_everybody_hears_exactly_once(script: list[tuple[str, int, int]]) -> Non
         assert bool(waiters) == bool(waiting)
     waiters.wake_all()
     assert all(len(each) == 1 for each in heard.values())
+
+
+def test_one_may_be_told_alone(waiters: Waiters, accounts: Accounts) -> None:
+    first, second = waiters.wait(5), waiters.wait(5)
+    waiters.fail_one(first, 5, OriginTimeout("late"))
+    assert outcomes(first) == [OriginTimeout]
+    assert accounts.waiters == 1
+    waiters.fail_one(second, 5, OriginTimeout("late"))
+    assert outcomes(second) == [OriginTimeout]
+    assert not waiters
+    waiters.fail_one(second, 5, OriginTimeout("late"))
+    assert accounts.waiters == 0
