@@ -20,8 +20,9 @@ from proxycache.errors import ObjectChanged
 from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
-from proxycache.policy.collapsing import HitForMiss, may_share, worth_waiting
+from proxycache.policy.collapsing import HitForMiss, is_anonymous, may_share, worth_waiting
 from proxycache.policy.entry import Representation
+from proxycache.policy.fields import Fields
 from proxycache.policy.freshness import ever_reusable
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.readahead import FIRST_WINDOW, NEAR
@@ -109,6 +110,11 @@ class Question:
         """Whether the answer is for this client alone, unless it says otherwise."""
         return is_personal(self.request.fields)
 
+    @property
+    def anonymous(self) -> bool:
+        """Whether nothing in it says whose it is."""
+        return is_anonymous(self.request.fields)
+
 
 @define(eq=False)
 class Waiting:
@@ -117,12 +123,14 @@ class Waiting:
     @ivar answer: cancelling it leaves others alone; the last one takes the request with it.
     @ivar probe: what it waits for.
     @ivar again: it has waited for another's answer before, which was of another variant.
+    @ivar heard: how many interim responses of its probe were passed on to it.
     """
 
     question: Question
     answer: Deferred[Answer] = field(init=False)
     probe: Probe | None = None
     again: bool = False
+    heard: int = 0
 
     def __attrs_post_init__(self) -> None:
         self.answer = Deferred(lambda _: self._leave())
@@ -130,6 +138,14 @@ class Waiting:
     def _leave(self) -> None:
         if self.probe is not None:
             self.probe.leave(self)
+
+    def hear(self, interim: Sequence[tuple[int, Fields]]) -> None:
+        """Pass interim responses on, those that were not yet."""
+        receiver = self.question.request.interim
+        new, self.heard = interim[self.heard :], len(interim)
+        if receiver is not None:
+            for status, fields in new:
+                receiver(status, fields)
 
 
 @define(eq=False)
@@ -141,23 +157,41 @@ class Probe:
     @ivar pending: the request on its way to the origin.
     @ivar priority: how urgent it is: as for him among those who wait who is most in a hurry.
     @ivar outdated: what it brings is not for later requests: an unsafe request came between.
+    @ivar interim: status and fields of the interim responses that came.
     """
 
     question: Question
     sent: OriginRequest
-    pending: Deferred[IOriginResponse]
     _origin: IOrigin
     priority: Priority
+    pending: Deferred[IOriginResponse] = field(init=False)
     outdated: bool = False
+    interim: list[tuple[int, Fields]] = field(factory=list)
     _waiting: dict[Waiting, Priority] = field(factory=dict)
     _hurries: Counter[Priority] = field(factory=Counter)
+
+    def __attrs_post_init__(self) -> None:
+        self.sent = evolve(self.sent, interim=self._interim_came)
+        self.pending = self._origin.fetch(self.sent, self.priority)
 
     def join(self, waiting: Waiting) -> None:
         """One more waits for the answer."""
         waiting.probe = self
+        waiting.heard = 0
         priority = self._waiting[waiting] = waiting.question.priority
         self._hurries[priority] += 1
         self._press()
+        self._tell(waiting)
+
+    def _interim_came(self, status: int, fields: Fields) -> None:
+        self.interim.append((status, fields))
+        for waiting in list(self._waiting):
+            self._tell(waiting)
+
+    def _tell(self, waiting: Waiting) -> None:
+        """Pass on what came before the answer, where it is nobody else's: others hear it if the answer is theirs."""
+        if waiting.question is self.question or (waiting.question.anonymous and self.question.anonymous):
+            waiting.hear(self.interim)
 
     def leave(self, waiting: Waiting) -> None:
         """One does not wait any more; with the last of them it ends."""
@@ -266,11 +300,10 @@ class Probes:
     def _send(self, waiting: Waiting) -> None:
         question = waiting.question
         sent = _request_of(question, self._chunk_size)
-        pending = self._around.origin.fetch(sent, question.priority)
-        probe = Probe(question, sent, pending, self._around.origin, question.priority)
+        probe = Probe(question, sent, self._around.origin, question.priority)
         probe.join(waiting)
         self._under_way.setdefault(question.target.key, {})[probe] = None
-        answered: Deferred[Answer] = pending.addCallback(self._answered, probe)
+        answered: Deferred[Answer] = probe.pending.addCallback(self._answered, probe)
         answered.addBoth(self._settle, probe, waiting)
 
     def _settle(self, result: Answer | Failure, probe: Probe, first: Waiting) -> None:
@@ -287,7 +320,7 @@ class Probes:
             result.response.abort()
         for waiting in told:
             if waiting is not first and not waiting.answer.called:
-                self._share(result, waiting)
+                self._share(result, waiting, probe)
         if isinstance(result, Obtained):
             result.generation.told()
 
@@ -299,7 +332,7 @@ class Probes:
         elif isinstance(result, Obtained) or result.unstorable:
             self._hit_for_miss.note(question.target.key, question.personal, self._around.clock.seconds())
 
-    def _share(self, result: Answer | Failure, waiting: Waiting) -> None:
+    def _share(self, result: Answer | Failure, waiting: Waiting, probe: Probe) -> None:
         """Another's answer came: it serves this client as well, or his own request goes out."""
         if isinstance(result, Relayed):
             waiting.answer.callback(evolve(result, response=None))
@@ -318,6 +351,7 @@ class Probes:
             return
         got, alone = result.representation, result.personal is not None
         if not alone and may_share(got, fields, ttls, self._now()):
+            waiting.hear(probe.interim)
             waiting.answer.callback(evolve(result, collapsed=True))
             return
         waiting.question = evolve(waiting.question, stale=stale)

@@ -33,6 +33,11 @@ def worth_waiting(stale: Representation | None, request: Fields, ttls: Ttls) -> 
     return stale is None or ever_reusable(stale, ttls)
 
 
+def is_anonymous(request: Fields) -> bool:
+    """Whether a request says nothing of who makes it, so that what comes of it is nobody's in particular."""
+    return request.first(b"cookie") is None and request.first(b"authorization") is None
+
+
 HIT_FOR_MISS_SECONDS = 60.0
 """How long a key whose answer could not be stored is taken to go on so. The first one that can be ends it."""
 

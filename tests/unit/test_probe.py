@@ -24,9 +24,8 @@ def of_priority(priority: Priority) -> Waiting:
 def begun(priority: Priority) -> tuple[ScriptedOrigin, Probe, Waiting]:
     """A probe with the client whose request it is."""
     origin, first = ScriptedOrigin(), of_priority(priority)
-    pending = origin.fetch(REQUEST, priority)
-    pending.addErrback(lambda failure: failure.trap(CancelledError))
-    probe = Probe(first.question, REQUEST, pending, origin, priority)
+    probe = Probe(first.question, REQUEST, origin, priority)
+    probe.pending.addErrback(lambda failure: failure.trap(CancelledError))
     probe.join(first)
     return origin, probe, first
 

@@ -123,18 +123,53 @@ class TestAreNotPassedOn:
 
 
 class TestWithSeveralClients:
-    def test_those_who_joined_get_none(self, room: Room) -> None:
-        """They did not ask the origin, and may have come too late for it."""
+    def test_those_who_joined_get_it_at_once(self, room: Room) -> None:
+        """Also who came too late for it, while the answer is still to come."""
         client, origin, _ = room.begin("GET")
-        with client, origin, connect(room.port) as second:
+        with client, origin, connect(room.port) as second, connect(room.port) as third:
             second.send(room.request("GET"))
             assert second.silent(0.1)
             origin.send(HINTS)
-            assert client.head().status == 103
+            for each in (client, second):
+                assert each.head().lines == LINES
+            third.send(room.request("GET"))
+            assert third.head().lines == LINES
             origin.send(STORED)
+            for each in (client, second, third):
+                head = each.head()
+                assert (head.status, each.body(head)) == (200, b"text")
+            assert room.hand.left_alone(0)
+
+    @pytest.mark.parametrize("who", [("first", "second"), (None, "second"), ("first", None)])
+    def test_somebody_in_particular_gets_it_with_the_answer(self, room: Room, who: tuple[str | None, ...]) -> None:
+        """It may be about the one who asked, until it is known that the answer is not."""
+        lines = [() if each is None else (f"Cookie: {each}",) for each in who]
+        client, origin, _ = room.begin("GET", *lines[0])
+        with client, origin, connect(room.port) as second:
+            second.send(room.request("GET", *lines[1]))
+            assert second.silent(0.1)
+            origin.send(HINTS)
+            assert client.head().lines == LINES
+            assert second.silent(0.1)
+            origin.send(STORED)
+            assert second.head().lines == LINES
             for each in (client, second):
                 head = each.head()
                 assert (head.status, each.body(head)) == (200, b"text")
+
+    def test_who_gets_an_answer_of_his_own_gets_none(self, room: Room) -> None:
+        client, origin, _ = room.begin("GET", "Cookie: first")
+        with client, origin, connect(room.port) as second:
+            second.send(room.request("GET", "Cookie: second"))
+            assert second.silent(0.1)
+            origin.send(HINTS, NOT_STORED)
+            origin.finish()
+            assert [client.head().status, client.head().status] == [103, 200]
+            again, _ = room.hand.asked()
+            with again:
+                again.send(STORED)
+                head = second.head()
+                assert (head.status, second.body(head)) == (200, b"text")
 
     @pytest.mark.parametrize("leave", [Peer.close, Peer.reset])
     def test_one_who_left_disturbs_nobody(self, room: Room, leave: Callable[[Peer], None]) -> None:
@@ -147,7 +182,7 @@ class TestWithSeveralClients:
             assert second.silent(0.1)
             origin.send(HINTS, STORED)
             origin.finish()
-            assert not second.silent(2)
+            assert second.head().lines == LINES
             head = second.head()
             assert (head.status, second.body(head)) == (200, b"text")
             assert room.hand.left_alone(0)
