@@ -6,11 +6,14 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Callable
 from itertools import count
+from typing import TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
 from proxycache.interfaces import Priority
+
+T = TypeVar("T")
 
 CLIENTS_PART = 4
 """One in so many connections, and one at least, may be at the pace of clients."""
@@ -101,6 +104,8 @@ class Slots:
         self._uploading: list[Slot] = []
         self._stalled: list[Slot] = []
         self._queue: list[_Waiting] = []
+        self._queued_origins: Counter[str] = Counter()
+        self._queued_clients: Counter[str | None] = Counter()
 
     @property
     def held(self) -> int:
@@ -121,7 +126,7 @@ class Slots:
         """
         granted: Deferred[Slot] = Deferred(self._abandon)
         waiting = _Waiting(priority, next(self._numbers), origin, preempt, client, uploading, granted)
-        insort(self._queue, waiting)
+        self._enqueue(waiting)
         self._make_room_for(waiting)
         self._grant()
         return waiting.granted
@@ -130,15 +135,28 @@ class Slots:
         """Who waits in the queue has become more urgent, or less."""
         for waiting in self._queue:
             if waiting.granted is granted:
-                self._queue.remove(waiting)
+                self._dequeue(waiting)
                 waiting.priority = priority
-                insort(self._queue, waiting)
+                self._enqueue(waiting)
                 self._make_room_for(waiting)
                 self._grant()
                 return
 
     def _abandon(self, granted: Deferred[Slot]) -> None:
-        self._queue = [waiting for waiting in self._queue if waiting.granted is not granted]
+        for waiting in self._queue:
+            if waiting.granted is granted:
+                self._dequeue(waiting)
+                return
+
+    def _enqueue(self, waiting: _Waiting) -> None:
+        insort(self._queue, waiting)
+        self._queued_origins[waiting.origin] += 1
+        self._queued_clients[waiting.client] += 1
+
+    def _dequeue(self, waiting: _Waiting) -> None:
+        self._queue.remove(waiting)
+        _one_less(self._queued_origins, waiting.origin)
+        _one_less(self._queued_clients, waiting.client)
 
     def _free(self, origin: str) -> bool:
         return len(self._held) < self._total and self._by_origin[origin] < self._per_origin
@@ -187,13 +205,29 @@ class Slots:
                 in_vain.add(waiting.origin)
         self._grant()
 
+    def _next(self) -> _Waiting | None:
+        """Whose turn it is; None where nobody who waits may have a slot."""
+        if not any(map(self._free, self._queued_origins)):
+            return None
+        fewest = 0
+        if len(self._queued_clients) <= len(self._by_client):
+            fewest = min(self._by_client[client] for client in self._queued_clients)
+        found: _Waiting | None = None
+        for waiting in self._queue:
+            if found is not None and waiting.priority is not found.priority:
+                break
+            held = self._by_client[waiting.client]
+            if found is not None and held >= self._by_client[found.client]:
+                continue
+            if self._free(waiting.origin) and self._allowed(waiting):
+                found = waiting
+                if held == fewest:
+                    break
+        return found
+
     def _grant(self) -> None:
-        while len(self._held) < self._total:
-            able = [waiting for waiting in self._queue if self._free(waiting.origin) and self._allowed(waiting)]
-            if not able:
-                return
-            waiting = min(able, key=lambda each: (each.priority, self._by_client[each.client], each.number))
-            self._queue.remove(waiting)
+        while (waiting := self._next()) is not None:
+            self._dequeue(waiting)
             slot = Slot(
                 waiting.origin,
                 waiting.priority,
@@ -226,9 +260,7 @@ class Slots:
     def _released(self, slot: Slot) -> None:
         self._held.remove(slot)
         self._by_origin[slot.origin] -= 1
-        self._by_client[slot.client] -= 1
-        if not self._by_client[slot.client]:
-            del self._by_client[slot.client]
+        _one_less(self._by_client, slot.client)
         for slots in (self._uploading, self._stalled):
             if slot in slots:
                 slots.remove(slot)
@@ -237,3 +269,9 @@ class Slots:
 
 def _part(limit: int) -> int:
     return max(1, limit // CLIENTS_PART)
+
+
+def _one_less(counts: Counter[T], name: T) -> None:
+    counts[name] -= 1
+    if not counts[name]:
+        del counts[name]

@@ -14,6 +14,7 @@ from proxycache.origin.slots import Slot, Slots
 
 TOTAL, PER_ORIGIN = 4, 2
 ORIGINS = "abc"
+ADDRESSES = (None, "x", "y")
 
 
 @define(eq=False)
@@ -23,12 +24,13 @@ class Client:
     number: int
     origin: str
     priority: Priority
+    address: str | None
     others: list[Client]
     slot: Slot | None = None
     waiting: Deferred[Slot] | None = None
 
     def ask(self, slots: Slots) -> None:
-        self.waiting = slots.acquire(self.origin, self.priority, self.preempt)
+        self.waiting = slots.acquire(self.origin, self.priority, self.preempt, self.address)
         self.waiting.addCallbacks(self.keep, lambda failure: failure.trap(CancelledError))
 
     @property
@@ -38,9 +40,14 @@ class Client:
     def keep(self, slot: Slot) -> None:
         self.slot = slot
         for other in self.others:
-            # Nobody overtakes an equal, or one who is more urgent.
+            # Nobody overtakes one who is more urgent, nor an equal who has less, or who has no more and came before.
             if other.queued and other.origin == self.origin:
-                assert (self.priority, self.number) < (other.priority, other.number)
+                assert self.standing(self) < self.standing(other)
+
+    def standing(self, client: Client) -> tuple[Priority, int, int]:
+        """Who comes first, before this one got its slot."""
+        held = sum(each.slot is not None and each.address == client.address for each in self.others if each is not self)
+        return client.priority, held, client.number
 
     def preempt(self) -> None:
         assert self.slot is not None
@@ -72,8 +79,8 @@ class Crowd:
     slots: Slots = Factory(lambda: Slots(TOTAL, PER_ORIGIN))
     clients: list[Client] = Factory(list)
 
-    def ask(self, origin: str, priority: Priority) -> None:
-        client = Client(len(self.clients), origin, priority, self.clients)
+    def ask(self, origin: str, priority: Priority, address: str | None) -> None:
+        client = Client(len(self.clients), origin, priority, address, self.clients)
         self.clients.append(client)
         client.ask(self.slots)
 
@@ -99,7 +106,7 @@ class Crowd:
                 assert all(other.priority is Priority.CRITICAL for other in takable)
 
 
-asking = st.tuples(st.just("ask"), st.sampled_from(ORIGINS), st.sampled_from(Priority))
+asking = st.tuples(st.just("ask"), st.sampled_from(ORIGINS), st.sampled_from(Priority), st.sampled_from(ADDRESSES))
 urging = st.tuples(st.just("urge"), st.integers(0, 50), st.sampled_from(Priority))
 leaving = st.tuples(st.sampled_from(["release", "leave"]), st.integers(0, 50))
 
@@ -107,13 +114,13 @@ leaving = st.tuples(st.sampled_from(["release", "leave"]), st.integers(0, 50))
 @settings(deadline=None, max_examples=300, derandomize=True)
 @given(st.lists(st.one_of(asking, urging, leaving), max_size=40))
 def test_nothing_is_exceeded_lost_or_leaked(
-    script: Iterable[tuple[str, str, Priority] | tuple[str, int, Priority] | tuple[str, int]],
+    script: Iterable[tuple[str, str, Priority, str | None] | tuple[str, int, Priority] | tuple[str, int]],
 ) -> None:
     crowd = Crowd()
     for step in script:
         match step:
-            case ("ask", str(origin), Priority() as priority):
-                crowd.ask(origin, priority)
+            case ("ask", str(origin), Priority() as priority, address):
+                crowd.ask(origin, priority, address)
             case ("urge", int(which), Priority() as priority) if crowd.clients:
                 crowd.clients[which % len(crowd.clients)].urge(crowd.slots, priority)
             case ("release", int(which)) if crowd.holding:
