@@ -17,6 +17,7 @@ from proxycache.accounts import Accounts
 from proxycache.errors import FillPreempted, MalformedAnswer, OriginSilent, OriginUnreachable, UploadBroken
 from proxycache.interfaces import OriginRequest
 from proxycache.log import make_logger
+from proxycache.policy.fields import Fields
 from proxycache.policy.forwarding import configured_fields
 from proxycache.policy.loglines import loggable
 from proxycache.policy.origins import OriginPolicy, same_host
@@ -28,6 +29,7 @@ from proxycache.policy.redirects import (
     with_absolute_references,
 )
 from proxycache.policy.retrying import EXPIRED_STATUSES
+from proxycache.policy.storing import bounded
 
 from .agent import ExactAgent, TargetAgent
 from .reach import Reach
@@ -100,18 +102,25 @@ class Sender:
     async def follow(self, request: OriginRequest, claim: Claim, agent: TargetAgent) -> OriginResponse:
         """Follow redirects, where that is ours to do: else the last one is the answer.
 
-        A target that has expired is resolved anew, once, from the source URL.
+        A target that has expired is resolved anew, once, from the source URL. What the redirects say of who may be
+        answered so stands in the fields of the answer.
         """
         url, resolved_anew, seen = request.url, False, {request.url}
+        redirects: list[tuple[Fields, Fields]] = []
         while True:
-            response = await self._send(evolve(request, url=url), request.url, claim, agent)
+            hop = evolve(request, url=url, fields=_fields_for(url, request))
+            response = await self._send(hop, claim, agent)
             if response.status in EXPIRED_STATUSES and len(seen) > 1 and not resolved_anew:
                 response.abort()
                 url, resolved_anew, seen = request.url, True, {request.url}
+                redirects.clear()
                 continue
             goal = self._next_goal(request, response)
             if goal is None or goal in seen or len(seen) > MAX_REDIRECTS:
+                for redirect, asked in redirects:
+                    response.fields = bounded(response.fields, redirect, asked)
                 return response
+            redirects.append((response.fields, hop.fields))
             drained = response.drained(MAX_REDIRECT_BODY)
             drained.addTimeout(REDIRECT_BODY_SECONDS, self._reactor, onTimeoutCancel=lambda *_: None)
             await self._unless_preempted(claim, drained)
@@ -141,12 +150,10 @@ class Sender:
         finally:
             claim.cancel = None
 
-    async def _send(self, request: OriginRequest, source: bytes, claim: Claim, agent: TargetAgent) -> OriginResponse:
+    async def _send(self, request: OriginRequest, claim: Claim, agent: TargetAgent) -> OriginResponse:
         fields = request.fields
         if same_host(request.url, request.origin.url):
             fields = configured_fields(fields, request.origin.headers)
-        elif not same_host(request.url, source):
-            fields = fields.without({b"authorization", b"cookie"})
         headers = Headers()
         for name, value in fields:
             headers.addRawHeader(name, value)
@@ -227,3 +234,10 @@ class Sender:
             url = loggable(request.url, request.origin.ignore_query)
             self._log.warn("{url}: {why}: {error!r}", url=url, why=why, error=error)
         return why
+
+
+def _fields_for(url: bytes, request: OriginRequest) -> Fields:
+    """The client's fields that go to C{url}: its credentials are for the host that it asked."""
+    if same_host(url, request.origin.url) or same_host(url, request.url):
+        return request.fields
+    return request.fields.without({b"authorization", b"cookie"})
