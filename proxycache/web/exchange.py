@@ -22,7 +22,7 @@ from proxycache.policy.forwarding import forwarded_fields
 from proxycache.policy.loglines import escaped, loggable
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.redirects import with_own_references
-from proxycache.policy.targets import Authority, own_authorities
+from proxycache.policy.targets import Authority, named_authorities, own_authorities
 from proxycache.stream.passthrough import PassthroughProducer
 from proxycache.stream.servestream import ServeStream
 
@@ -123,6 +123,14 @@ class Exchange:
             return False
         scheme = "https" if self.request.isSecure() else "http"
         return authority in own_authorities(scheme, end.host, end.port)
+
+    def knows_us_as(self, authority: Authority) -> bool:
+        """Whether an authority is one by which this client may know us: one of ours, or the Host it asked for."""
+        try:
+            named = named_authorities((self.fields.first(b"host") or b"").decode("ascii"))
+        except ValueError:
+            named = frozenset()
+        return authority in named or self.is_for_us(authority)
 
     def upstream(self, target: ObjectTarget) -> OriginRequest:
         """The GET to the origin on this client's behalf, without range and preconditions."""

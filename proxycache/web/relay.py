@@ -89,7 +89,10 @@ class Relay:
         return response
 
     async def _invalidate(self, target: ObjectTarget, response: IOriginResponse) -> None:
-        for stale in invalidated_targets(self._exchange.method, target, response.status, response.fields):
+        exchange, origins = self._exchange, self._serving.origins
+        for stale in invalidated_targets(
+            exchange.method, target, response.status, response.fields, origins, exchange.knows_us_as
+        ):
             await self._serving.manager.invalidate(stale)
 
     def _in_the_background(self, work: object) -> None:

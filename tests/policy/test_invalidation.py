@@ -6,16 +6,26 @@ from hypothesis import strategies as st
 from proxycache.policy.fields import Fields
 from proxycache.policy.invalidation import SAFE_METHODS, invalidated_targets
 from proxycache.policy.origins import OriginPolicy, resolve_target
+from proxycache.policy.targets import named_authorities
 
 from .casefile import Case, cases
 
 FILMS = OriginPolicy("films", b"/films/", b"https://files.example/library/", ignore_query=frozenset({b"token"}))
-TARGET = resolve_target(b"/films/a.mp4?x", [FILMS])
+ORIGINS = [
+    FILMS,
+    OriginPolicy("others", b"/others/", b"https://files.example/"),
+    OriginPolicy("rest", b"/", b"http://a/"),
+]
+TARGET = resolve_target(b"/films/a.mp4?x", ORIGINS)
 
 
-@cases("invalidation", "method", "status", "response", "keys")
+@cases("invalidation", "method", "status", "response", "host", "keys")
 def test_targets(case: Case) -> None:
-    found = invalidated_targets(case["method"], TARGET, case.get("status", 200), case.fields("response"))
+    ours = named_authorities(case.get("host", "cache.example"))
+    response = case.fields("response")
+    found = invalidated_targets(
+        case["method"], TARGET, case.get("status", 200), response, ORIGINS, lambda authority: authority in ours
+    )
     assert [target.key.decode() for target in found] == case["keys"]
     assert all(target.origin is FILMS for target in found)
     assert (case["method"] in SAFE_METHODS) is (case.section == "RFC 9110, section 9.2.1")
@@ -33,7 +43,7 @@ reference_like = st.lists(
 @given(st.one_of(st.binary(max_size=30), reference_like))
 def test_arbitrary_references_name_nothing_of_another_origin(reference: bytes) -> None:
     response = Fields([(b"Location", reference), (b"Content-Location", reference)])
-    found = invalidated_targets("POST", TARGET, 200, response)
+    found = invalidated_targets("POST", TARGET, 200, response, ORIGINS, lambda authority: authority.host == "a")
     assert found[0] is TARGET
-    assert len(found) <= 2
+    assert len(found) <= 3
     assert all(target.source_url.startswith(FILMS.url) for target in found)

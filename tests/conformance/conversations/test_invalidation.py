@@ -129,6 +129,17 @@ class TestOfWhatTheAnswerNames:
         send(form_of_it, "POST", 201, (field, form.format(url=rig.origin.url, path=film.path)))
         assert not is_kept(film)
 
+    @pytest.mark.parametrize("field", ["Location", "Content-Location"])
+    @pytest.mark.parametrize("name", ["127.0.0.1:{port}", "localhost:{port}", "cache.example", "cache.example:8443"])
+    def test_by_the_name_by_which_the_client_knows_us(self, rig: Rig, field: str, name: str) -> None:
+        """As an origin may say that was told its public name; also where TLS ends before us."""
+        host = name.format(port=rig.proxy.port)
+        film, named = stored(rig), stored(rig)
+        url = f"https://{host}/{named.path}" if "example" in host else f"http://{host}/{named.path}"
+        film.fault(Fault(status=201, headers=((field, url),)), when=lambda served: served.method == "POST")
+        assert film.get(None, ("Host", host), method="POST").status == 201
+        assert not is_kept(named)
+
     def test_both_at_once(self, rig: Rig) -> None:
         one, two, form = stored(rig), stored(rig), stored(rig)
         send(form, "POST", 303, ("Location", "/" + one.path), ("Content-Location", "/" + two.path))
