@@ -10,13 +10,13 @@ from attrs import evolve
 
 from proxycache.errors import ObjectChanged
 from proxycache.interfaces import ICacheFiles, IOriginResponse
-from proxycache.policy.answers import BodyExtent, body_extent, contradicts, outdates, told_length
+from proxycache.policy.answers import BodyExtent, body_extent, confirms, contradicts, outdates, told_length
 from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.collapsing import may_share
 from proxycache.policy.entry import Representation
 from proxycache.policy.readahead import FIRST_WINDOW
 from proxycache.policy.retrying import is_transient
-from proxycache.policy.storing import dated, refusal, renewed_fields, storable_fields, variant_of
+from proxycache.policy.storing import dated, refusal, renewed_fields, storable_fields, variant_matches, variant_of
 from proxycache.policy.validators import strong_validator
 
 from .generation import Generation
@@ -97,19 +97,37 @@ class Founding:
             extent = BodyExtent(0, response.body_length, response.body_length)
         if extent.length is None and response.status == 206:
             return Relayed(response, 206, "no-length")
+        told_of = self._told_of(response, extent, probe)
+        if told_of is not None:
+            response.abort()
+            return self._renewed(told_of, response, probe)
         generation = self._generation_of(response, extent, probe)
         self._begin(generation, response, extent, sent.asked, probe.question.head)
         return Obtained(generation, response.status)
 
+    def _told_of(self, response: IOriginResponse, extent: BodyExtent, probe: Probe) -> Generation | None:
+        """The generation whose fields the answer to a HEAD updates (RFC 9111, section 4.3.5); it has its bytes."""
+        if not probe.question.head or probe.outdated or response.status not in (200, 206):
+            return None
+        for generation in self._index.known(probe.question):
+            known = generation.representation
+            if (
+                known.status == 200
+                and variant_matches(known.vary, probe.sent.fields)
+                and confirms(known, response.fields, extent.length, response.response_time)
+            ):
+                return generation
+        return None
+
     def _renewed(self, stale: Generation, response: IOriginResponse, probe: Probe) -> Obtained:
-        """RFC 9111, section 4.3.4: the stored fields are updated by those of the 304.
+        """RFC 9111, section 4.3.4: the stored fields are updated by those of a 304, or of the answer to a HEAD.
 
         @raise ObjectChanged: it tells of another version, or of one that may not be kept: ask anew.
         """
         known, now = stale.representation, response.response_time
         if contradicts(known, response.fields, now):
             self._index.unusable(stale)
-            raise ObjectChanged("a 304 that tells of another version")
+            raise ObjectChanged("what was asked about is another version")
         fields = renewed_fields(known.fields, dated(response.fields, now))
         renewed = evolve(
             known,
@@ -120,10 +138,10 @@ class Founding:
         )
         if refusal(known.status, probe.sent.fields, fields, probe.question.target.origin.ttls, now) is None:
             stale.renew(renewed)
-            return Obtained(stale, 304)
+            return Obtained(stale, response.status)
         if probe.question.personal:
             # For this client alone: what is stored for others stays as it is.
-            return Obtained(stale, 304, personal=renewed)
+            return Obtained(stale, response.status, personal=renewed)
         self._index.unusable(stale)
         raise ObjectChanged("what was stored may not be kept any longer")
 

@@ -250,6 +250,46 @@ class TestStale:
         assert [served.status for served in film.requests] == [200, 304, 304, 304, 304]
 
 
+VALIDATORS = {
+    "a strong tag": ("ETag", '"v1"'),
+    "a weak tag": ("ETag", 'W/"v1"'),
+    "a date": ("Last-Modified", LONG_AGO),
+    "a date of just now": ("Last-Modified", formatdate(usegmt=True)),
+}
+
+
+@pytest.mark.parametrize("validator", VALIDATORS.values(), ids=VALIDATORS)
+class TestTheAnswerToAHead:
+    """It renews the fields of what is stored, and leaves the bytes (RFC 9111, section 4.3.5)."""
+
+    def stale(self, rig: Rig, validator: tuple[str, str]) -> Thing:
+        """What is stored is out of date; the origin knows the validator, but answers no conditions."""
+        film = rig.put(3 * MIB, etag=None, headers=(validator, ("Age", "3600"), ("X-Old", "1")))
+        film.get_whole()
+        return film
+
+    def test_of_the_same_version(self, rig: Rig, validator: tuple[str, str]) -> None:
+        film = self.stale(rig, validator)
+        film.origin.put(film.path, film.body, etag=None, headers=(validator, ("X-New", "1")))
+        head = film.get(method="HEAD")
+        assert (head.status, head.field("X-New"), head.field("Content-Length")) == (200, "1", str(film.length))
+        asked = len(film.requests)
+        answer = film.get_whole()
+        assert (answer.cache_status, answer.field("X-New"), answer.field("X-Old")) == (HIT, "1", "1")
+        assert len(film.requests) == asked
+
+    @pytest.mark.parametrize("length", [3 * MIB, 2 * MIB])
+    def test_of_another_version(self, rig: Rig, validator: tuple[str, str], length: int) -> None:
+        """Which is told by its length alone, or by its validator."""
+        film, name = self.stale(rig, validator), validator[0]
+        if length == film.length:
+            validator = (name, '"v2"' if name == "ETag" else LONGER_AGO)
+        new = Pattern(length, seed=77)
+        film.origin.put(film.path, new, etag=None, headers=(validator,))
+        assert film.get(method="HEAD").field("Content-Length") == str(length)
+        exact(film.get(), new)
+
+
 class TestClientsOwnConditions:
     """They are answered from the entry, and do not reach the origin."""
 

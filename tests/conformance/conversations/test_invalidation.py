@@ -132,7 +132,7 @@ class TestOfWhatTheAnswerNames:
     @pytest.mark.parametrize("field", ["Location", "Content-Location"])
     @pytest.mark.parametrize("name", ["127.0.0.1:{port}", "localhost:{port}", "cache.example", "cache.example:8443"])
     def test_by_the_name_by_which_the_client_knows_us(self, rig: Rig, field: str, name: str) -> None:
-        """As an origin may say that was told its public name; also where TLS ends before us."""
+        """So says an origin that was told its public name; also where TLS ends before us."""
         host = name.format(port=rig.proxy.port)
         film, named = stored(rig), stored(rig)
         url = f"https://{host}/{named.path}" if "example" in host else f"http://{host}/{named.path}"
