@@ -356,8 +356,8 @@ class Fetching:
             self._around.unusable(self._generation)
             self._waiters.fail(error, 0, None)
         elif isinstance(error, ObjectChanged):
-            self._around.unusable(self._generation)
-            self._fail_alike(run.request, error)
+            if self._fail_alike(run.request, error):
+                self._around.unusable(self._generation)
             self._ask_on()
         elif isinstance(error, PersonalAnswer):
             self._fail_alike(run.request, error)
@@ -365,14 +365,21 @@ class Fetching:
         else:
             self._broken(run, error)
 
-    def _fail_alike(self, request: OriginRequest | None, error: Exception) -> None:
-        """What one request was told says nothing of others: who would not have sent that very one asks for himself."""
+    def _fail_alike(self, request: OriginRequest | None, error: Exception) -> bool:
+        """What one request was told says nothing of others: who would not have sent that very one asks for himself.
+
+        @return: whether it is of a reader at all, and not by a URL that another client brought.
+        """
+        believed = False
         for reader in list(self._generation.readers):
             own = reader.request
             if request is None or (own.url, own.fields) != (request.url, request.fields):
                 reader.distrusts_freshest = True
-            elif reader.waiter is not None:
+                continue
+            believed = True
+            if reader.waiter is not None:
                 self._waiters.fail_one(reader.waiter, reader.position, error)
+        return believed
 
     def _broken(self, run: Run, error: Exception) -> None:
         """Ask for the rest, at once where there was some progress, but not for ever where there is next to none."""

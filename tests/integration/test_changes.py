@@ -5,9 +5,19 @@ import pytest
 from tests.integration.rig import KIB, MIB, Rig, Thing, aborted, at_once, exact, exact_part, refused, told
 from tests.servers.fetch import Stream, fetch, same, same_stream
 from tests.servers.origin import Change, Fault, Pattern
+from tests.servers.proxycache import Config
 
 NEW = 1_000_000
 """Seed of the new versions."""
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    """Short deadlines, and tokens that are no part of the key."""
+    return {
+        "fetch": {"connect_timeout": 1, "first_byte_timeout": 5, "idle_timeout": 3},
+        "origin": {"ignore_query": ["token"]},
+    }
 
 
 def replace(film: Thing, etag: str = '"v2"', length: int | None = None) -> Pattern:
@@ -185,6 +195,19 @@ class TestForOneClient:
                     first.read_head()
                     same_stream(new, start, start + 3 * MIB, first)
         assert sum(served.field("Cookie") is None for served in film.requests) < 5
+
+    def test_by_an_address_that_he_alone_brought(self, rig: Rig) -> None:
+        """The freshest address is used for all, and a client need not be told anything to bring one."""
+        film = rig.put(32 * MIB)
+        rig.origin.put(film.path + "?token=bad", b"please log in", etag='"login"')
+        with Stream(film.url + "?token=good", [("Range", "bytes=0-")], receive_buffer=64 * KIB) as playing:
+            same_stream(film.body, 0, MIB, playing)
+            again = fetch(film.url + "?token=bad", headers=[("Range", "bytes=0-99")])
+            exact_part(again, film.body, 0, 100)
+            same_stream(film.body, MIB, film.length, playing)
+            assert playing.answer.complete
+        assert fetch(film.url + "?token=good", headers=[("Range", "bytes=0-99")]).cache_status == "proxycache; hit"
+        assert [served.status for served in rig.origin.requests(film.path + "?token=bad")] == [200]
 
 
 def ask(film: Thing, range: str, *headers: tuple[str, str]) -> Stream:
