@@ -30,3 +30,4 @@ class Accounts:
     write_failures: int = 0
     evicted_chunks: int = 0
     database_failures: int = 0
+    lost_log_lines: int = 0

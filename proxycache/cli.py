@@ -23,9 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check.add_argument("file", type=Path)
     chosen = parser.parse_args(arguments)
     try:
-        cache = configure(str(chosen.file), read_file(chosen.file)).cache
-        check_place(cache.directory, cache.database_path())
-        check_version(cache.database_path())
+        configuration = configure(str(chosen.file), read_file(chosen.file))
+        database = configuration.cache.database_path()
+        check_place(configuration.cache.directory, database, configuration.server.access_log)
+        check_version(database)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from pydantic import model_validator as validates_model
 from twisted.internet.endpoints import serverFromString
 
 from proxycache.errors import ConfigurationError
+from proxycache.policy.addresses import Network
 from proxycache.policy.fields import Fields
 from proxycache.policy.freshness import Ttls
 from proxycache.policy.origins import OriginPolicy
@@ -95,6 +97,24 @@ class Server(_Section):
     admin_hosts: list[str] = []
     cache_status_key: Switch = False
     stop_timeout: Lifetime = 30.0
+    access_log: Path | None = None
+    trusted_proxies: list[str] = []
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _trusted_proxies(cls, value: list[str]) -> list[str]:
+        for network in value:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ValueError(
+                    f"expected addresses or networks such as '127.0.0.1' or '10.0.0.0/8', got {network!r}"
+                ) from error
+        return value
+
+    def networks(self) -> tuple[Network, ...]:
+        """What C{trusted_proxies} stands for."""
+        return tuple(ip_network(network) for network in self.trusted_proxies)
 
     @field_validator("hosts")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -31,12 +32,13 @@ from proxycache.store.cachefile import CacheFiles
 from proxycache.store.database import Database
 from proxycache.store.descriptors import Descriptors, descriptor_limit
 from proxycache.store.disk import Disk
+from proxycache.store.linefile import LineFile
 from proxycache.store.metadata import MetadataStore
 from proxycache.store.space import Space, SpaceLimits
 from proxycache.web.admin import Admin, AdminSite, Checks
 from proxycache.web.metrics import Metrics
 from proxycache.web.protocol import ObjectSite
-from proxycache.web.resource import object_site
+from proxycache.web.resource import PublicSite
 from proxycache.web.serving import Serving
 
 DISK_THREADS = 4
@@ -61,6 +63,7 @@ class CacheService(Service):
         self._disk = Disk(reactor, DISK_THREADS)
         # It opens and closes, each in a thread for as long as that takes; queries have their own.
         self._database_disk = Disk(reactor, 1)
+        self._log_disk = Disk(reactor, 1)
         self._stock_taken = False
         self._patience: IDelayedCall | None = None
         descriptors = Descriptors(descriptor_limit(), fetch.connections + OWN_DESCRIPTORS)
@@ -110,6 +113,8 @@ class CacheService(Service):
             int(cache.chunk_size),
             now,
         )
+        log = configuration.server.access_log
+        self._lines = None if log is None else LineFile(reactor, log, self._log_disk, self.accounts)
         self.metrics = Metrics(self.accounts, lambda: (self.space.used, self.space.limit))
         origins = tuple(origin.policy() for origin in configuration.origin)
         self.serving = Serving(
@@ -123,9 +128,11 @@ class CacheService(Service):
             retry_attempts=fetch.retry_attempts,
             retry_timeout=fetch.retry_timeout,
             hosts=configuration.server.authorities(),
+            access=self._log_access if self._lines is None else self._lines.write,
             show_key=configuration.server.cache_status_key,
             unlogged=frozenset[bytes]().union(*(origin.ignore_query for origin in origins)),
             has_room=descriptors.has_room,
+            trusted_proxies=configuration.server.networks(),
         )
 
     def startService(self) -> None:
@@ -133,11 +140,21 @@ class CacheService(Service):
         super().startService()
         self._disk.start()
         self._database_disk.start()
+        self._log_disk.start()
+        # Without a handler it would end the process; logrotate may send it whatever is configured.
+        signal.signal(signal.SIGUSR1, self._usr1)
         # A database that is away, or slow to tell what is on the disk, must not hold up the streams.
         self._patience = self._reactor.callLater(STOCK_SECONDS, self.space.begin)
         self._database.start()
         if self._database.state() is not None:
             self.space.begin()
+
+    def _log_access(self, line: str) -> None:
+        self._log.info("{line}", line=line)
+
+    def _usr1(self, number: int, frame: object) -> None:
+        if self._lines is not None:
+            self._reactor.callFromThread(self._lines.reopen)
 
     def _database_opened(self, fresh: bool) -> None:
         if fresh:
@@ -168,6 +185,7 @@ class CacheService(Service):
         self._database.stop()
         await self._disk.stop()
         await self._database_disk.stop()
+        await (self._log_disk if self._lines is None else self._lines).stop()
 
     def stopService(self) -> Deferred[None]:
         """Stop fetching, write what is recorded, close."""
@@ -235,7 +253,7 @@ def make_service(reactor: Any, configuration: Configuration) -> MultiService:
     root = RootService(reactor, configuration.server.stop_timeout)
     cache.setServiceParent(root)
     for endpoint in configuration.server.listen:
-        root.listen(endpoint, object_site(cache.serving))
+        root.listen(endpoint, PublicSite(cache.serving))
     admin = AdminSite(Admin(cache.metrics, cache.checks()), frozenset(configuration.server.admin_hosts), reactor)
     strports_service(configuration.server.admin, admin, reactor).setServiceParent(root)
     return root

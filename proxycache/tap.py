@@ -93,12 +93,13 @@ def makeService(options: Options) -> IService:
 
     from proxycache.service import make_service as make
     from proxycache.store.database import check_version
-    from proxycache.store.place import occupy
+    from proxycache.store.place import check_place, occupy
 
     try:
         configuration = options.configuration()
-        database = configuration.cache.database_path()
-        runAsEffectiveUser(*options.user, occupy, configuration.cache.directory, database)
+        directory, database = configuration.cache.directory, configuration.cache.database_path()
+        runAsEffectiveUser(*options.user, check_place, directory, database, configuration.server.access_log)
+        runAsEffectiveUser(*options.user, occupy, directory, database)
         check_version(database)
         return make(reactor, configuration)
     # One line each; a UsageError would bring twistd's traceback with it.

@@ -54,6 +54,7 @@ class Reader:
     @ivar waiter: what it waits by for its next byte, None while it does not.
     @ivar token: stands for it where it must not be kept alive.
     @ivar source: where the last bytes came from: C{cache} or C{fill}.
+    @ivar waited: whether a byte was not there yet when it came to it.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Reader:
         self.sparse = sparse
         self.window = first_window(streak)
         self.source = "cache"
+        self.waited = False
         self.distrusts_freshest = False
         self.last_chunk = -1
         self.token = object()
@@ -124,6 +126,7 @@ class Reader:
 
     def wait(self) -> Deferred[None]:
         """Wait for the byte at the cursor, or for the end. Fails with what keeps it away."""
+        self.waited = True
         waiter = self.waiter = self.generation.wait(self)
 
         def over(result: object) -> object:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from collections.abc import Container, Iterator, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from .fields import Fields, unquoted
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<literal>[^\[\]]*)\]|(?P<name>[^:\[\]]*))(?::[0-9]*)?\Z")
 
@@ -21,11 +24,17 @@ def host_of(authority: bytes) -> str | None:
 
 
 def parse_address(host: str) -> Address | None:
-    """An address of either family, None where it is none."""
+    """An address of either family, None where it is none. One of IPv4 is that, also where it is told as one of IPv6.
+
+    None has a zone: that may be any text, and means nothing on another machine.
+    """
     try:
-        return ip_address(host)
+        address = ip_address(host)
     except ValueError:
         return None
+    if isinstance(address, IPv4Address):
+        return address
+    return None if address.scope_id is not None else address.ipv4_mapped or address
 
 
 def is_ours(authority: bytes, names: Container[str]) -> bool:
@@ -38,3 +47,54 @@ def is_ours(authority: bytes, names: Container[str]) -> bool:
     if host is None:
         return False
     return host == "localhost" or host in names or parse_address(host) is not None
+
+
+_PAIR = re.compile(rb"""[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^";\\ \t]*)[ \t]*(?:;|\Z)""", re.DOTALL)
+
+
+def client_address(peer: Address | None, request: Fields, trusted: Sequence[Network]) -> Address | None:
+    """Whose request it is: the first hop, seen from here, that is none of the proxies that we trust.
+
+    What a trusted proxy says of the hop before it is believed; X-Forwarded-For where there is one, else Forwarded
+    (RFC 7239). Where it says nothing that is an address, nobody knows who is behind it, and it is itself the client.
+
+    @param peer: the other end of the connection; None where it has no address.
+    """
+    nearest = peer
+    hops = _hops(request)
+    while nearest is not None and any(nearest in network for network in trusted):
+        told = next(hops, None)
+        if told is None:
+            break
+        nearest = told
+    return nearest
+
+
+def _hops(request: Fields) -> Iterator[Address | None]:
+    """The nearest one first."""
+    listed = request.members(b"x-forwarded-for")
+    if listed:
+        return map(_node_address, reversed(listed))
+    return (_node_address(_forwarded_for(element)) for element in reversed(request.members(b"forwarded")))
+
+
+def _forwarded_for(element: bytes) -> bytes:
+    """The node of C{for=} in an element of Forwarded (RFC 7239, section 4); empty where that is malformed."""
+    position, found = 0, b""
+    while position < len(element):
+        match = _PAIR.match(element, position)
+        if match is None:
+            return b""
+        if match[1].lower() == b"for":
+            found = unquoted(match[2])
+        position = match.end()
+    return found
+
+
+def _node_address(node: bytes) -> Address | None:
+    """An address with or without a port, an IPv6 one with or without brackets (RFC 7239, section 6)."""
+    whole = parse_address(node.decode("latin-1"))
+    if whole is not None:
+        return whole
+    host = host_of(node)
+    return None if host is None else parse_address(host)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from urllib.parse import quote_from_bytes
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 NAME = b"proxycache"
 
@@ -61,6 +61,10 @@ class CacheStatus:
         if self.detail is not None:
             parts.append(b"detail=" + self.detail.encode("ascii"))
         return b"; ".join(parts)
+
+    def settled(self, fetched: bool) -> CacheStatus:
+        """What it turned out to be, once the answer is over: a hit of which bytes had to be fetched was none."""
+        return evolve(self, hit=False, fwd="partial") if self.hit and fetched else self
 
     @property
     def label(self) -> str:

@@ -110,7 +110,8 @@ def split_list(value: bytes) -> list[bytes]:
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 
 
-def _unquoted(value: bytes) -> bytes:
+def unquoted(value: bytes) -> bytes:
+    """The text of a quoted-string (RFC 9110, section 5.6.4); another value as it is."""
     if len(value) >= 2 and value.startswith(b'"') and value.endswith(b'"'):
         return re.sub(rb"\\(.)", rb"\1", value[1:-1], flags=re.DOTALL)
     return value
@@ -127,7 +128,7 @@ def parse_directives(values: Iterable[bytes]) -> dict[str, bytes | None]:
             name, equals, argument = member.partition(b"=")
             if not _TOKEN.match(name):
                 continue
-            found.setdefault(name.decode("ascii").lower(), _unquoted(argument) if equals else None)
+            found.setdefault(name.decode("ascii").lower(), unquoted(argument) if equals else None)
     return found
 
 

@@ -37,22 +37,32 @@ _FOR_GOOD = frozenset(
 _log = make_logger()
 
 
-def check_place(directory: Path, database: Path) -> None:
-    """See whether this user can have cache files in C{directory} and a database at C{database}; nothing is left there.
+def check_place(directory: Path, database: Path, access_log: Path | None) -> None:
+    """See whether this user can write cache files, database and access log; nothing is left there.
 
     @raise UnusablePlace: not before somebody puts it right.
     """
     _check_writable(directory, "cache.directory")
     _check_writable(database.parent, "cache.database")
+    _check_file(database, "cache.database", os.O_RDWR)
+    if access_log is not None:
+        # It may be a pipe that nobody reads yet, and its folder somebody else's.
+        found = _check_file(access_log, "server.access_log", os.O_WRONLY | os.O_NONBLOCK)
+        if not found:
+            _check_writable(access_log.parent, "server.access_log")
+
+
+def _check_file(path: Path, key: str, flags: int) -> bool:
+    """Whether the file is there; it can be opened then."""
     try:
-        os.close(os.open(database, os.O_RDWR))
+        os.close(os.open(path, flags | os.O_CLOEXEC))
     except FileNotFoundError:
-        pass
+        return False
     except OSError as error:
         if error.errno in _FOR_GOOD:
-            raise UnusablePlace(
-                f"cache.database: expected a file that this user can write, got '{database}': {error.strerror}"
-            ) from error
+            expected = f"{key}: expected a file that this user can write"
+            raise UnusablePlace(f"{expected}, got '{path}': {error.strerror}") from error
+    return True
 
 
 def _check_writable(folder: Path, key: str) -> None:
@@ -62,10 +72,9 @@ def _check_writable(folder: Path, key: str) -> None:
         TemporaryFile(dir=existing).close()
     except OSError as error:
         if error.errno in _FOR_GOOD:
+            expected = f"{key}: expected a directory that this user can write"
             where = "" if existing == folder else f"{existing}: "
-            raise UnusablePlace(
-                f"{key}: expected a directory that this user can write, got '{folder}': {where}{error.strerror}"
-            ) from error
+            raise UnusablePlace(f"{expected}, got '{folder}': {where}{error.strerror}") from error
 
 
 def occupy(directory: Path, database: Path) -> None:
@@ -73,10 +82,8 @@ def occupy(directory: Path, database: Path) -> None:
 
     That lasts until this process ends.
 
-    @raise UnusablePlace: see L{check_place}.
     @raise PlaceInUse: another process has one of them; nothing was written.
     """
-    check_place(directory, database)
     _lock(directory / LOCK_NAME, f"cache directory {directory}")
     _lock(database.with_name(f"{database.name}.lock"), f"database {database}")
 

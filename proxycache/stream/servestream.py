@@ -100,6 +100,8 @@ class ServeStream:
         self._paused = False
         self._error: Exception | None = None
         self.bytes_by_source: Counter[str] = Counter()
+        self.source = "cache"
+        self._fetched = False
         self.cause: str | None = None
         self._log = make_logger()
 
@@ -113,12 +115,19 @@ class ServeStream:
         """How far it has come."""
         return self._position
 
+    @property
+    def fetched(self) -> bool:
+        """Whether bytes of it were not in the cache when it came to them."""
+        return self._fetched or (self._reader is not None and self._reader.waited)
+
     def delivered(self, count: int) -> None:
         """C{count} bytes are about to be written."""
         source = "passthrough"
         if self._position.state is State.TRY_CACHE and self._reader is not None:
             source = self._reader.source
+        self._fetched = self._fetched or source == "passthrough"
         self._position = advance(self._position, Event.DELIVERED, count)
+        self.source = source
         self.bytes_by_source[source] += count
         self._accounts.served[source] += count
 
@@ -260,6 +269,7 @@ class ServeStream:
         """Give up what is held, whatever the state."""
         self._drop_producer()
         if self._reader is not None:
+            self._fetched = self.fetched
             self._reader.close()
             self._reader = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
@@ -19,19 +18,17 @@ from proxycache.log import make_logger
 from proxycache.policy.cachestatus import VIA, CacheStatus
 from proxycache.policy.fields import Fields
 from proxycache.policy.forwarding import forwarded_fields
-from proxycache.policy.loglines import escaped, loggable
+from proxycache.policy.loglines import MAX_METHOD, escaped, loggable
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.redirects import with_own_references
 from proxycache.policy.targets import Authority, named_authorities, own_authorities
 from proxycache.stream.passthrough import PassthroughProducer
 from proxycache.stream.servestream import ServeStream
 
+from .account import Account
 from .answers import ErrorAnswer, answer_to
 from .protocol import StrictRequest
 from .serving import Serving
-
-MAX_METHOD = 64
-"""Characters of a method: the longest that is registered has 17."""
 
 SEND_TIMEOUT_SECONDS = 600.0
 """A client that takes no byte for so long is gone; a paused player is not."""
@@ -87,16 +84,13 @@ class Exchange:
     def __init__(self, serving: Serving, request: StrictRequest) -> None:
         self.serving = serving
         self.request = request
-        self.fields = Fields(
-            (name, value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values
-        )
+        self.fields = request.fields()
         self.method = request.method.decode("ascii", "replace")
         self.gone: Deferred[None] = Deferred()
-        self._began = serving.clock.seconds()
+        self._account = Account(serving, request, self.fields)
         self._streams: list[ServeStream] = []
         self.target: ObjectTarget | None = None
         self.forwarding = CacheStatus(fwd="miss")
-        self._cache_status = CacheStatus()
         self._log = make_logger()
         request.notifyFinish().addBoth(self._finished)
 
@@ -107,7 +101,7 @@ class Exchange:
     @property
     def client(self) -> str | None:
         """The client's address; None where it has none."""
-        return getattr(self.request.getClientAddress(), "host", None)
+        return self._account.client
 
     @property
     def started(self) -> bool:
@@ -166,7 +160,7 @@ class Exchange:
         @raise OriginError: the body is incomplete.
         @raise ObjectChanged: likewise.
         """
-        patience = _Patience(self.serving.clock, stream, self.request.channel.abort)
+        patience = _Patience(self.serving.clock, stream, self._abort)
         self.request.registerProducer(patience, True)
         try:
             await stream.run(self.request)
@@ -193,7 +187,7 @@ class Exchange:
             length = None  # RFC 9110, section 8.6
         if cache_status.fwd_status == status:
             cache_status = evolve(cache_status, fwd_status=None)
-        self._cache_status = cache_status
+        self._account.cache_status = cache_status
         request.setResponseCode(status, _reason(status))
         headers = request.responseHeaders
         for name in {name.lower() for name, _ in headers.getAllRawHeaders()} - {b"connection"}:
@@ -207,13 +201,14 @@ class Exchange:
         if length is not None:
             headers.setRawHeaders(b"content-length", [b"%d" % length])
         request.defaultContentType = None
-        self.serving.metrics.first_byte(self.serving.clock.seconds() - self._began)
+        self.serving.metrics.first_byte(self._account.seconds)
         if length is None and status not in (204, 304) and self.method != "HEAD":
             return
         request.write(b"")
 
     def write(self, data: bytes) -> None:
         """Write bytes of the body that are no object's."""
+        self._account.framed += len(data)
         self.request.write(data)
 
     def refuse(self, refusal: ErrorAnswer, cache_status: CacheStatus | None = None) -> None:
@@ -225,13 +220,17 @@ class Exchange:
         no_body = refusal.status == 204
         self.write_head(refusal.status, fields, None if no_body else len(body), cache_status or CacheStatus())
         if not no_body and self.method != "HEAD":
-            self.request.write(body)
+            self.write(body)
 
     def not_allowed(self, methods: Sequence[str]) -> None:
         """Answer 405 with those that are."""
         allow = ", ".join(methods)
         self.refuse(
-            ErrorAnswer(405, f"{self._shown_method()} is not allowed here", ((b"Allow", allow.encode("ascii")),))
+            ErrorAnswer(
+                405,
+                f"{escaped(self.request.method, MAX_METHOD)} is not allowed here",
+                ((b"Allow", allow.encode("ascii")),),
+            )
         )
 
     async def fail(self, error: Exception) -> None:
@@ -244,44 +243,17 @@ class Exchange:
             status = evolve(self.forwarding, detail="error") if asked else CacheStatus()
             self.refuse(known or ErrorAnswer(500, "internal error"), status)
             return
-        self._log.warn("{uri}: aborted after {sent} bytes: {error}", uri=self._uri(), sent=self._sent(), error=error)
-        self.request.channel.abort()
+        uri = loggable(self.request.uri, self.serving.unlogged)
+        sent = sum(stream.bytes_by_source.total() for stream in self._streams)
+        self._log.warn("{uri}: aborted after {sent} bytes: {error}", uri=uri, sent=sent, error=error)
+        self._abort()
         # Klein finishes the request once we return, which would end a chunked body properly.
         await self.gone
 
-    # The account
-
-    def _shown_method(self) -> str:
-        return escaped(self.request.method, MAX_METHOD)
-
-    def _uri(self) -> str:
-        return loggable(self.request.uri, self.serving.unlogged)
-
-    def _by_source(self) -> Counter[str]:
-        total: Counter[str] = Counter()
-        for stream in self._streams:
-            total.update(stream.bytes_by_source)
-        return total
-
-    def _sent(self) -> int:
-        return self._by_source().total()
+    def _abort(self) -> None:
+        self._account.aborted = True
+        self.request.channel.abort()
 
     def account(self) -> None:
         """Count the answer, and write its line."""
-        by_source = self._by_source()
-        status = int(self.request.code)
-        self.serving.accounts.requests[(status, self._cache_status.label)] += 1
-        self._log.info(
-            '{client} "{method} {uri}" {status} {total} cache={cache} fill={fill} passthrough={passthrough}'
-            ' {seconds:.3f}s "{cache_status}"',
-            client=self.client or "-",
-            method=self._shown_method(),
-            uri=self._uri(),
-            status=status,
-            total=by_source.total(),
-            cache=by_source["cache"],
-            fill=by_source["fill"],
-            passthrough=by_source["passthrough"],
-            seconds=self.serving.clock.seconds() - self._began,
-            cache_status=escaped(self._cache_status.render()),
-        )
+        self._account.close(self._streams, self.gone.called)

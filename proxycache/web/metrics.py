@@ -52,6 +52,7 @@ class _AccountsCollector(Collector):
             ("write_failures", "Chunks that could not be written.", accounts.write_failures),
             ("evicted_chunks", "Chunks dropped for space.", accounts.evicted_chunks),
             ("database_failures", "Failures of the database.", accounts.database_failures),
+            ("lost_log_lines", "Lines of the access log that could not be written.", accounts.lost_log_lines),
         ):
             yield CounterMetricFamily(f"proxycache_{name}", text, value=value)
         used, limit = self._space()

@@ -69,6 +69,8 @@ class StrictChannel(HTTPChannel):
     slow headers.
 
     A request with a body, other than GET and HEAD, is handled as soon as its head is here.
+
+    @ivar refusal: the status of what L{refuse} answered.
     """
 
     site: StrictSite
@@ -78,6 +80,7 @@ class StrictChannel(HTTPChannel):
     _networkProducer: IPushProducer
     _deadline: IDelayedCall | None = None
     _refused = False
+    refusal: int | None = None
     _patience: float | None = None
 
     def connectionMade(self) -> None:
@@ -277,18 +280,36 @@ class StrictChannel(HTTPChannel):
             self.abort()
             return
         self._cancel_deadline()
-        _log.info("{client} {status} refused: {reason}", client=self._client(), status=status, reason=reason.decode())
+        self.refusal = status
+        _log.info("{client} {status} refused: {reason}", client=self.peer, status=status, reason=reason.decode())
         body = reason + b"\n"
         self.transport.write(
             b"HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n"
             b"Cache-Status: %s\r\nVia: %s\r\n\r\n%s"
             % (status, _REASONS[status], len(body), CacheStatus().render(), VIA, body)
         )
+        if not any(request.begun for request in self.requests):
+            self.site.refused(self, status, len(body))
         self.loseConnection()
 
-    def _client(self) -> str:
+    @property
+    def peer(self) -> str:
+        """The address of the other end; C{-} where it has none."""
         peer = None if self.transport is None else self.transport.getPeer()
         return str(getattr(peer, "host", "-"))
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that were written, and that the socket has not taken: what Twisted's transports still hold."""
+        count = 0
+        transport: Any = self.transport
+        while transport is not None:
+            # TLS keeps its own; beneath it is TCP.
+            count += sum(map(len, getattr(transport, "_appSendBuffer", ())))
+            count += len(getattr(transport, "dataBuffer", b"")) - getattr(transport, "offset", 0)
+            count += getattr(transport, "_tempDataLen", 0)
+            transport = getattr(transport, "transport", None)
+        return count
 
     def abort(self) -> None:
         """End the connection so that the client sees that its response is incomplete."""
@@ -352,6 +373,11 @@ class StrictRequest(Request):
     body: RequestBody | None = None
     begun = False
     lines: Fields | None = None
+
+    def fields(self) -> Fields:
+        """Its header lines, as far as they have come."""
+        raw = self.requestHeaders.getAllRawHeaders()
+        return Fields((name, value) for name, values in raw for value in values)
 
     def examine(self) -> None:
         """Its head is complete and well-formed. Who does not want it calls C{channel.refuse}; no body is read then."""
@@ -458,6 +484,9 @@ class StrictSite(Site):
 
     def log(self, request: HTTPRequest) -> None:
         """Who answers writes a line of his own, or none."""
+
+    def refused(self, channel: StrictChannel, status: int, sent: int) -> None:
+        """A connection was refused with so many bytes of body: whoever keeps accounts is told here."""
 
 
 class ObjectSite(StrictSite):

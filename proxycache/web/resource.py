@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from klein import Klein
-from twisted.web.resource import IResource
 
+from .account import account_for_refusal
 from .deliver import Delivery
-from .protocol import ObjectSite, StrictRequest
+from .protocol import ObjectSite, StrictChannel, StrictRequest
 from .serving import Serving
 
 
@@ -25,8 +25,13 @@ class Objects:
         return b""
 
 
-def object_site(serving: Serving) -> ObjectSite:
+class PublicSite(ObjectSite):
     """The site of the public listener."""
-    objects = Objects(serving)
-    resource: IResource = objects.app.resource()
-    return ObjectSite(resource, has_room=serving.has_room, reactor=serving.clock)
+
+    def __init__(self, serving: Serving) -> None:
+        super().__init__(Objects(serving).app.resource(), has_room=serving.has_room, reactor=serving.clock)
+        self._serving = serving
+
+    def refused(self, channel: StrictChannel, status: int, sent: int) -> None:
+        """See L{ObjectSite.refused}."""
+        account_for_refusal(self._serving, channel, status, sent)

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from proxycache.accounts import Accounts
 from proxycache.fill.chunkmanager import ChunkManager
 from proxycache.interfaces import IOrigin
+from proxycache.policy.addresses import Network
 from proxycache.policy.origins import OriginPolicy
 from proxycache.policy.retrying import Failing
 from proxycache.policy.targets import Authority
@@ -26,8 +27,10 @@ class Serving:
     @ivar retry_timeout: seconds for each of these.
     @ivar hosts: what we are known as, beside the addresses of connections.
     @ivar show_key: whether Cache-Status tells the cache key.
+    @ivar access: writes a line of the access log.
     @ivar unlogged: names of query parameters whose values no log tells.
     @ivar has_room: whether the process has descriptors for one more client, told the number of this one's.
+    @ivar trusted_proxies: those that are believed whose requests they pass on.
     """
 
     clock: IReactorTime
@@ -39,8 +42,10 @@ class Serving:
     now: Callable[[], float]
     retry_attempts: int
     retry_timeout: float
+    access: Callable[[str], None]
     hosts: frozenset[Authority] = frozenset()
     show_key: bool = False
     unlogged: frozenset[bytes] = frozenset()
     has_room: Callable[[int], bool] = lambda number: True
+    trusted_proxies: Sequence[Network] = ()
     failing: Failing = field(factory=Failing)

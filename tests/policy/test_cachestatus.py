@@ -68,3 +68,13 @@ def test_whatever_is_rendered_is_a_structured_field(status: CacheStatus) -> None
 def test_a_printable_key_reads_back(status: CacheStatus, key: str) -> None:
     _, parameters = parsed(evolve(status, key=key.encode("ascii")).render())
     assert parameters["key"] == key
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(statuses, st.booleans())
+def test_a_hit_of_which_bytes_were_fetched_was_none(status: CacheStatus, fetched: bool) -> None:
+    settled = status.settled(fetched)
+    if status.hit and fetched:
+        assert (settled.label, settled.ttl, settled.key) == ("partial", status.ttl, status.key)
+    else:
+        assert settled == status

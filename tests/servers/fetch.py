@@ -83,6 +83,18 @@ class Stream:
             self.read_head()
 
     @property
+    def port(self) -> int:
+        """Our end of the connection."""
+        port: int = self._sock.getsockname()[1]
+        return port
+
+    @property
+    def received(self) -> int:
+        """Bytes of a body of declared length that were taken from the socket."""
+        assert self._left is not None
+        return int(self.answer.field("Content-Length") or 0) - self._left + len(self._buffer)
+
+    @property
     def ended(self) -> bool:
         """Whether no more body comes; `answer.complete` tells whether that is right."""
         return self._ended

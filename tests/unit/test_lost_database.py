@@ -29,7 +29,7 @@ from proxycache.store.descriptors import Descriptors
 from proxycache.store.disk import Disk
 from proxycache.store.space import Space, SpaceLimits
 from proxycache.web.metrics import Metrics
-from proxycache.web.resource import object_site
+from proxycache.web.resource import PublicSite
 from proxycache.web.serving import Serving
 from tests.servers.fetch import fetch, same
 from tests.servers.origin import Origin, Pattern
@@ -80,8 +80,10 @@ async def test_served_from_the_origin_until_the_connection_is_back(tmp_path: Pat
         origin.put("a.bin", content)
         policy = OriginPolicy("files", b"/", origin.url.encode())
         metrics = Metrics(accounts, lambda: (0, 0))
-        serving = Serving(reactor, (policy,), origin_client, manager, accounts, metrics, time.time, 1, 30.0)
-        port = reactor.listenTCP(0, object_site(serving), interface="127.0.0.1")
+        serving = Serving(
+            reactor, (policy,), origin_client, manager, accounts, metrics, time.time, 1, 30.0, lambda line: None
+        )
+        port = reactor.listenTCP(0, PublicSite(serving), interface="127.0.0.1")
         url = f"http://127.0.0.1:{port.getHost().port}/a.bin"
         try:
             for _ in range(2):
