@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from proxycache.errors import UploadBroken
 
+from .reasons import reason
 from .timeouts import Timeouts
 
 NO_DEADLINE_SECONDS = 365 * 86400.0
@@ -106,7 +107,7 @@ class Upload:
             sent.callback(None)
 
     def _failed(self, failure: Failure) -> None:
-        self._break(f"its client left: {failure.getErrorMessage()}")
+        self._break(f"its client left: {reason(failure.value)}")
 
     def _break(self, why: str) -> None:
         self._stop_pace()

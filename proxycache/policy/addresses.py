@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from .fields import Fields, unquoted
@@ -23,11 +24,19 @@ def host_of(authority: bytes) -> str | None:
     return match["name"] if literal is None else literal
 
 
+_LONGEST = len("0000:0000:0000:0000:0000:ffff:255.255.255.255")
+
+
 def parse_address(host: str) -> Address | None:
     """An address of either family, None where it is none. One of IPv4 is that, also where it is told as one of IPv6.
 
     None has a zone: that may be any text, and means nothing on another machine.
     """
+    return _parse_address(host) if len(host) <= _LONGEST else None
+
+
+@lru_cache(maxsize=4096)
+def _parse_address(host: str) -> Address | None:
     try:
         address = ip_address(host)
     except ValueError:
@@ -60,13 +69,18 @@ def client_address(peer: Address | None, request: Fields, trusted: Sequence[Netw
 
     @param peer: the other end of the connection; None where it has no address.
     """
+
+    def is_trusted(address: Address | None) -> bool:
+        return address is not None and any(address in network for network in trusted)
+
     nearest = peer
-    hops = _hops(request)
-    while nearest is not None and any(nearest in network for network in trusted):
-        told = next(hops, None)
-        if told is None:
-            break
-        nearest = told
+    if is_trusted(nearest):
+        for told in _hops(request):
+            if told is None:
+                break
+            nearest = told
+            if not is_trusted(nearest):
+                break
     return nearest
 
 

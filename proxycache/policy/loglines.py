@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime
 import enum
+import functools
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import unquote_to_bytes
 
 from attrs import frozen
@@ -30,19 +31,20 @@ def escaped(value: bytes, most: int = MAX_SHOWN) -> str:
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
 
 
-def redacted(target: bytes, names: Container[bytes]) -> bytes:
+def redacted(target: bytes, names: Collection[bytes]) -> bytes:
     """A request target or URL without its user, and without the values of the query parameters that C{names} hold.
 
     It is read as any origin might read it: parameters also end at semicolons, and hiding goes on to the next C{&}.
     """
-    target = _USER_INFO.sub(rb"\1", target)
+    if b"@" in target:
+        target = _USER_INFO.sub(rb"\1", target)
     path, mark, query = target.partition(b"?")
-    if not query:
+    if not query or not names:
         return target
     return path + mark + b"&".join(_without_value(parameter, names) for parameter in query.split(b"&"))
 
 
-def _without_value(parameter: bytes, names: Container[bytes]) -> bytes:
+def _without_value(parameter: bytes, names: Collection[bytes]) -> bytes:
     pieces = parameter.split(b";")
     for number, piece in enumerate(pieces):
         name, equals, _ = piece.partition(b"=")
@@ -51,7 +53,7 @@ def _without_value(parameter: bytes, names: Container[bytes]) -> bytes:
     return parameter
 
 
-def loggable(target: bytes, names: Container[bytes]) -> str:
+def loggable(target: bytes, names: Collection[bytes]) -> str:
     """A target or URL as it is logged: L{redacted}, then L{escaped}."""
     return escaped(redacted(target, names))
 
@@ -102,9 +104,8 @@ class AccessLine:
     referer: bytes | None = None
     user_agent: bytes | None = None
 
-    def render(self, hidden: Container[bytes]) -> str:
+    def render(self, hidden: Collection[bytes]) -> str:
         """The line, without the values of query parameters that are C{hidden}."""
-        when = datetime.datetime.fromtimestamp(self.time, datetime.UTC)
         request = "-"
         if self.target:
             method, protocol = escaped(self.method, MAX_METHOD), escaped(self.protocol, MAX_METHOD)
@@ -113,10 +114,15 @@ class AccessLine:
         agent = "-" if self.user_agent is None else escaped(self.user_agent)
         sources = " ".join(f"{source}={self.by_source.get(source, 0)}" for source in ("cache", "fill", "passthrough"))
         return (
-            f'{self.client} - - [{when:%d/%b/%Y:%H:%M:%S} +0000] "{request}" {self.status} {self.sent}'
+            f'{self.client} - - [{_moment(int(self.time))}] "{request}" {self.status} {self.sent}'
             f' "{referer}" "{agent}" {sources} seconds={self.seconds:.3f} end={self.end.value}'
             f' "{escaped(self.cache_status)}"'
         )
+
+
+@functools.lru_cache(maxsize=4)
+def _moment(second: int) -> str:
+    return f"{datetime.datetime.fromtimestamp(second, datetime.UTC):%d/%b/%Y:%H:%M:%S} +0000"
 
 
 def taken(by_source: Mapping[str, int], last: str, unsent: int) -> dict[str, int]:

@@ -22,6 +22,7 @@ ALLOWED_IN_POLICY = {
     "datetime",
     "email",
     "enum",
+    "functools",
     "http_sf",
     "ipaddress",
     "proxycache",
