@@ -78,11 +78,18 @@ async def test_a_disk_that_does_not_answer_has_failed(
     cached: CachedFile, disk: Disk, clock: ThreadedClock, no_page_in_memory: None, stuck: Event
 ) -> None:
     await cached.fill()
-    held = disk.run(stuck.wait, "waiting")
+    begun = Event()
+
+    def hang() -> None:
+        begun.set()
+        stuck.wait()
+
+    held = disk.run(hang, "waiting")
+    await until(begun.is_set)
     pending = cached.file.read(SECOND, SECOND.start, SECOND.stop)
     assert isinstance(pending, Deferred)
     clock.advance(TIMEOUT_SECONDS)
-    with pytest.raises(CacheReadFailed, match="5 s"):
+    with pytest.raises(CacheReadFailed, match="does not answer"):
         await pending
     stuck.set()
     held.addErrback(lambda _: None)
