@@ -13,7 +13,6 @@ from typing import Any
 from tests.servers.deadline import until
 from tests.servers.ports import HOST, free_port
 
-START_SECONDS = 20.0
 SCRIPT_SECONDS = 30
 ARGUMENTS = (
     "--headless",
@@ -52,7 +51,7 @@ class Chromium:
         )
         log.close()
         try:
-            until(lambda: process.poll() is not None or self._ready(), START_SECONDS, "chromedriver to be ready")
+            until(lambda: process.poll() is not None or self._ready(), "chromedriver to be ready")
             profile = f"--user-data-dir={self._directory / 'profile'}"
             options = {"args": [*ARGUMENTS, profile]}
             wanted = {"browserName": "chrome", "goog:chromeOptions": options}

@@ -63,7 +63,7 @@ def suite_origin(directory: Path) -> Iterator[str]:
             [_node(), "--no-warnings", "server/server.mjs"], cwd=PACKAGE, env=env, stdout=log, stderr=log
         )
     try:
-        until(lambda: is_listening(port), 20, "the suite's server to listen")
+        until(lambda: is_listening(port), "the suite's server to listen")
         yield f"http://{HOST}:{port}/"
     finally:
         server.kill()

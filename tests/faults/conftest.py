@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.faultydisk import FaultyDisk, compiled
-from tests.faults.rig import SETTLE_SECONDS, Config, Rig
+from tests.faults.rig import Config, Rig
 from tests.servers.deadline import until
 from tests.servers.origin import Origin
 from tests.servers.proxycache import Proxycache
@@ -52,7 +52,7 @@ def rig(product: Rig) -> Iterator[Rig]:
     if not product.proxy.is_running:
         product.proxy.kill()
         product.proxy.start()
-    until(lambda: product.ready() == (True, ""), SETTLE_SECONDS, "the product to recover from the test before")
+    until(lambda: product.ready() == (True, ""), "the product to recover from the test before")
     product.origin.clear_log()
     yield product
     product.origin.clear_faults()

@@ -20,7 +20,6 @@ from tests.servers.proxycache import Proxycache
 MIB = 1 << 20
 CHUNK = MIB
 """The product's default."""
-SETTLE_SECONDS = 10.0
 HIT = "proxycache; hit"
 UNAVAILABLE = "proxycache; fwd=bypass; detail=database-unavailable"
 
@@ -128,7 +127,7 @@ class Subject:
         """The indices of its chunks."""
         return set(range(-(-self.length // CHUNK)))
 
-    def read(self, start: int = 0, stop: int | None = None, *, timeout: float = 30.0) -> Answer:
+    def read(self, start: int = 0, stop: int | None = None, *, timeout: float = PATIENCE_SECONDS) -> Answer:
         """Read all of it, or bytes from start to stop, which have to be right and complete."""
         stop = self.length if stop is None else stop
         headers = [] if (start, stop) == (0, self.length) else [("Range", f"bytes={start}-{stop - 1}")]
@@ -139,7 +138,7 @@ class Subject:
         assert len(answer.body) == stop - start
         return answer
 
-    def get(self, headers: Headers = (), *, timeout: float = 30.0) -> Answer:
+    def get(self, headers: Headers = (), *, timeout: float = PATIENCE_SECONDS) -> Answer:
         """Whatever comes."""
         return fetch(self.url, headers=headers, timeout=timeout)
 
@@ -154,7 +153,7 @@ class Subject:
         assert cache_status(answer) == HIT
         assert len(self.rig.origin.requests(self.name)) == asked, "the origin was asked"
 
-    def until_hit(self, timeout: float = SETTLE_SECONDS) -> None:
+    def until_hit(self) -> None:
         """Read it, exactly each time, until it is a hit that asks the origin nothing."""
 
         def is_hit() -> bool:
@@ -162,12 +161,12 @@ class Subject:
             status = cache_status(self.read())
             return status == HIT and len(self.rig.origin.requests(self.name)) == asked
 
-        until(is_hit, timeout, f"a hit on {self.name}")
+        until(is_hit, f"a hit on {self.name}")
 
-    def wait_recorded(self, chunks: set[int] | None = None, timeout: float = SETTLE_SECONDS) -> None:
+    def wait_recorded(self, chunks: set[int] | None = None) -> None:
         """Wait until all its chunks, or these, are in the database."""
         wanted = self.all_chunks if chunks is None else chunks
-        until(lambda: self.recorded() >= wanted, timeout, f"{self.name} to be recorded")
+        until(lambda: self.recorded() >= wanted, f"{self.name} to be recorded")
 
     def recorded(self) -> set[int]:
         """Its chunks in the database; none if there is no database."""

@@ -93,7 +93,7 @@ def test_many_clients_find_it_at_once(rig: Rig) -> None:
     with rig.disk.failing(errno.EIO, CACHE_FILES, "read"), rig.origin.gate(subject.name) as gate:
 
         def all_wait() -> None:
-            until(lambda: rig.metric("waiters") == 5, 5, "all of them to wait")
+            until(lambda: rig.metric("waiters") == 5, "all of them to wait")
             gate.release()
 
         together(subject, [Subject.read] * 5, all_wait)

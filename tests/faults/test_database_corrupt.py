@@ -25,7 +25,7 @@ def test_while_running(rig: Rig) -> None:
     for subject in (forgotten, new):
         subject.read()
         subject.until_hit()
-    until(lambda: len(rig.index.set_aside() - aside) == 1, 5, "the corrupt database to be set aside")
+    until(lambda: len(rig.index.set_aside() - aside) == 1, "the corrupt database to be set aside")
     # Recorded anew, all three of them.
     for subject in (known, forgotten, new):
         subject.wait_recorded()
@@ -44,9 +44,9 @@ def test_at_the_start(rig: Rig, kind: str) -> None:
     AT_THE_START[kind](rig.index)
     rig.proxy.start()
     # All of it is read once it serves.
-    until(lambda: len(rig.index.set_aside() - aside) == 1, 5, "the corrupt database to be set aside")
+    until(lambda: len(rig.index.set_aside() - aside) == 1, "the corrupt database to be set aside")
     # Files that nobody knows any more are gone.
-    until(lambda: rig.blocks_on_disk() == 0, 5, "space to be free again")
+    until(lambda: rig.blocks_on_disk() == 0, "space to be free again")
     for subject in (known, new):
         subject.read()
         subject.until_hit()

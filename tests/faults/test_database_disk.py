@@ -19,7 +19,7 @@ def test_no_more_writes(rig: Rig) -> None:
     # One after the other, without an hour of peace between them.
     with rig.disk.failing(errno.ENOSPC, DATABASE, "write", "truncate"):
         new.read()
-        until(lambda: rig.ready() == (False, "database"), 5, "it to be noticed")
+        until(lambda: rig.ready() == (False, "database"), "it to be noticed")
         for number in (errno.ENOSPC, errno.EIO, errno.EROFS):
             with rig.disk.failing(number, DATABASE, "write", "truncate"):
                 for subject in (known, forgotten):
@@ -74,7 +74,7 @@ def test_only_readable_at_the_start(rig: Rig) -> None:
             each.read()
     subject.until_hit()
     subject.wait_recorded()
-    until(lambda: rig.ready() == (True, ""), 5, "it to be ready")
+    until(lambda: rig.ready() == (True, ""), "it to be ready")
     rig.origin.clear_log()
     known.read_as_hit()
 

@@ -4,7 +4,6 @@ import pytest
 
 from tests.faults.rig import MIB, Rig
 from tests.servers.deadline import until
-from tests.servers.proxycache import START_SECONDS
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced-by-an-old-copy"])
@@ -51,7 +50,7 @@ def test_from_the_future(rig: Rig) -> None:
     rig.proxy.stop()
     before, aside = len(rig.proxy.log()), rig.index.set_aside()
     process = rig.proxy.launch()
-    until(lambda: process.poll() is not None, START_SECONDS, "the start to be refused")
+    until(lambda: process.poll() is not None, "the start to be refused")
     assert process.returncode != 0
     (line,) = rig.proxy.log()[before:].strip().splitlines()
     assert str(rig.proxy.database) in line

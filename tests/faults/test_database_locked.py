@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.faults.conftest import MakeRig
 from tests.faults.damage import flip_bit
-from tests.faults.rig import MIB, SETTLE_SECONDS, UNAVAILABLE, Rig, Subject, cache_status
+from tests.faults.rig import MIB, UNAVAILABLE, Rig, Subject, cache_status
 from tests.servers.deadline import until
 from tests.servers.fetch import Stream, fetch, same_stream
 from tests.servers.origin import Fault
@@ -39,7 +39,7 @@ def test_for_readers_too(rig: Rig) -> None:
         subject.until_hit()
     assert forgotten.bytes_sent() == forgotten.length
     forgotten.read_as_hit()
-    until(lambda: rig.ready() == (True, ""), 5, "readiness")
+    until(lambda: rig.ready() == (True, ""), "readiness")
 
 
 def forget(rig: Rig, known: Subject) -> Subject:
@@ -77,7 +77,7 @@ def test_what_is_not_known_is_fetched_once_for_all_who_ask(rig: Rig) -> None:
                     same_stream(subject.content, start, subject.length, stream)
             assert len(rig.origin.requests(subject.name)) == 1
         assert grown('passthroughs_total{cause="database-unavailable"}') == 1 + 2 * 4
-    until(lambda: rig.ready() == (True, ""), SETTLE_SECONDS, "the database to be back")
+    until(lambda: rig.ready() == (True, ""), "the database to be back")
     # What was recorded is as it was.
     forgotten.read_as_hit()
     new.until_hit()
@@ -115,7 +115,7 @@ def test_for_writers(rig: Rig) -> None:
     with rig.index.locked_for_writers():
         known.read_as_hit()
         new.read()
-        until(lambda: rig.ready() == (False, "database"), 5, "the lock to be noticed")
+        until(lambda: rig.ready() == (False, "database"), "the lock to be noticed")
         new.until_hit()
         assert new.recorded() == set()
         # What is out of date cannot be forgotten now; nobody is served of it all the same.
@@ -145,7 +145,7 @@ def test_since_before_the_start(make_rig: MakeRig) -> None:
         assert cache_status(new.read()) == UNAVAILABLE
     new.until_hit()
     # What was cached before counts as well, now that it is known again.
-    until(lambda: rig.metric("cached_bytes") == 8 * MIB, 5, "all cached bytes to be counted")
+    until(lambda: rig.metric("cached_bytes") == 8 * MIB, "all cached bytes to be counted")
     known.until_hit()
     another.until_hit()
-    until(lambda: rig.blocks_on_disk() <= 12 * MIB + rig.files_overhead(), 5, "the limit to be kept")
+    until(lambda: rig.blocks_on_disk() <= 12 * MIB + rig.files_overhead(), "the limit to be kept")

@@ -9,7 +9,6 @@ import pytest
 from tests.faults.crowd import Client, read_at, together
 from tests.faults.rig import MIB, Rig, Subject
 from tests.servers.deadline import until
-from tests.servers.proxycache import START_SECONDS
 
 CACHE_FILES = "*/cache/??/*"
 OBJECT_MIB = 20
@@ -104,7 +103,7 @@ def test_the_directory_becomes_a_file(rig: Rig) -> None:
     rig.proxy.cache_dir.write_bytes(b"")
     # While it runs that may pass; whoever starts it is there to put it right.
     process = rig.proxy.launch()
-    until(lambda: process.poll() is not None, START_SECONDS, "the start to be refused")
+    until(lambda: process.poll() is not None, "the start to be refused")
     assert "Not a directory" in rig.proxy.log().splitlines()[-1]
     rig.proxy.kill()
     rig.proxy.cache_dir.unlink()

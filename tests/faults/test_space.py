@@ -158,7 +158,7 @@ def test_killed_while_evicting(rig: Rig) -> None:
     for subject in subjects:
         kill_during(subject, 0.1)
         rig.proxy.start()
-        until(lambda: fits(rig), 5, "what was written and not recorded to be given back")
+        until(lambda: fits(rig), "what was written and not recorded to be given back")
         with watching(rig):
             subject.read()
             subject.read(3 * MIB, 18 * MIB)
@@ -193,7 +193,7 @@ def test_others_fill_the_disk(memory_disk: Path, make_rig: MakeRig) -> None:
     with (memory_disk / "somebody's").open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, 8 * MIB)
         # It is noticed while something is written, at most once a second.
-        until(lambda: bool(rig.put(2).read()) and free_bytes(memory_disk) >= min_free - slack, 5, "room again")
+        until(lambda: bool(rig.put(2).read()) and free_bytes(memory_disk) >= min_free - slack, "room again")
         assert rig.metric("cached_bytes") > 0
 
 

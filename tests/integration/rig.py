@@ -77,7 +77,7 @@ class Thing:
 
     def assert_sent_once(self) -> None:
         """Each byte left the origin once. It counts a piece once it is sent, when the client may have it already."""
-        until(lambda: self.sent >= self.length, 5, "the origin to have counted")
+        until(lambda: self.sent >= self.length, "the origin to have counted")
         assert self.sent == self.length, [(each.range, each.status, each.sent) for each in self.requests]
 
 

@@ -39,7 +39,7 @@ def told(log: Path, uri: str, count: int) -> None:
     def found() -> int:
         return len(lines_of(log.read_text(), uri)) if log.exists() else 0
 
-    until(lambda: found() >= count, 10, f"{count} lines about {uri}")
+    until(lambda: found() >= count, f"{count} lines about {uri}")
     assert found() == count
 
 
@@ -95,7 +95,7 @@ def test_it_is_rotated(tmp_path: Path, origin: Origin) -> None:
         film.get_whole()
         told(old, f"/{film.path}", 2)
         os.kill(rig.proxy.pid, signal.SIGUSR1)
-        until(log.exists, 10, "a new file")
+        until(log.exists, "a new file")
         film.get_whole()
         told(log, f"/{film.path}", 1)
         told(old, f"/{film.path}", 2)
@@ -115,7 +115,7 @@ def test_a_full_disk_loses_lines_and_no_answer(tmp_path: Path, origin: Origin) -
         film = rig.put(1000)
         for _ in range(3):
             film.get_whole()
-        until(lambda: rig.proxy.metrics()[LOST] == 3, 10, "the loss to be counted")
+        until(lambda: rig.proxy.metrics()[LOST] == 3, "the loss to be counted")
         assert rig.proxy.log().count("/dev/full: lines are lost: No space left on device") == 1
 
 

@@ -90,7 +90,7 @@ def lines(rig: Rig, uri: str) -> list[Line]:
 
 def wait_lines(rig: Rig, thing: Thing, count: int) -> list[Line]:
     """The lines about an object, once there are so many."""
-    until(lambda: len(lines(rig, "/" + thing.path)) >= count, 5, f"{count} lines")
+    until(lambda: len(lines(rig, "/" + thing.path)) >= count, f"{count} lines")
     found = lines(rig, "/" + thing.path)
     assert len(found) == count, found
     return found
@@ -99,7 +99,7 @@ def wait_lines(rig: Rig, thing: Thing, count: int) -> list[Line]:
 def test_a_miss_and_a_hit(rig: Rig) -> None:
     film = rig.put(3 * MIB)
     film.get_whole()
-    until(lambda: film.get_part(0, 10).cache_status == "proxycache; hit", 5, "a hit")
+    until(lambda: film.get_part(0, 10).cache_status == "proxycache; hit", "a hit")
     first, *_, last = lines(rig, "/" + film.path)
     assert (first.client, first.method, first.status, first.sent) == ("127.0.0.1", "GET", 200, film.length)
     assert first.cache + first.fill == film.length
@@ -152,7 +152,7 @@ class TestAClientThatLeaves:
         with film.stream(buffer=65536) as reading:
             same_stream(film.body, 0, 1000, reading)
             under_way = Standstill(rig.proxy.port, reading.port)
-            until(under_way.reached, 60, "no more to be sent")
+            until(under_way.reached, "no more to be sent")
         (line,) = wait_lines(rig, film, 1)
         assert (line.status, line.end, line.content) == (200, "left", line.sent)
         assert line.sent == reading.received + under_way.queued
@@ -164,11 +164,11 @@ class TestAClientThatLeaves:
         much = rig.put(64 * MIB)
         with much.stream(buffer=65536) as reading:
             full = Standstill(rig.proxy.port, reading.port)
-            until(full.reached, 60, "no more to be sent")
+            until(full.reached, "no more to be sent")
         film = rig.put(full.queued + 400_000, cache_control=cache_control)
         with film.stream(buffer=65536) as reading:
             under_way = Standstill(rig.proxy.port, reading.port)
-            until(under_way.reached, 60, "no more to be sent")
+            until(under_way.reached, "no more to be sent")
         (line,) = wait_lines(rig, film, 1)
         taken = reading.received + under_way.queued
         assert line.sent == line.content
@@ -187,7 +187,7 @@ class TestAClientThatLeaves:
             (line,) = wait_lines(rig, film, 1)
             gate.release()
         assert (line.status, line.sent, line.content, line.end) == (499, 0, 0, "left")
-        until(lambda: 'requests_total{cache="none",status="499"}' in str(rig.proxy.metrics()), 5, "it to be counted")
+        until(lambda: 'requests_total{cache="none",status="499"}' in str(rig.proxy.metrics()), "it to be counted")
 
 
 @pytest.mark.parametrize("kept", [MIB, 9 * MIB], ids=["one-tenth", "nine-tenths"])
@@ -195,11 +195,11 @@ def test_what_was_fetched_again_is_no_hit(rig: Rig, kept: int) -> None:
     """The answer had begun as a hit by then."""
     film = rig.put(10 * MIB + kept // MIB)
     film.get_whole()
-    until(lambda: film.get_part(0, film.length).cache_status == "proxycache; hit", 10, "a hit")
+    until(lambda: film.get_part(0, film.length).cache_status == "proxycache; hit", "a hit")
     before, asked = rig.proxy.metrics(), len(lines(rig, "/" + film.path))
     # No other has its length.
     (stored,) = [path for path in rig.proxy.cache_dir.glob("??/*") if path.stat().st_size == film.length]
-    until(lambda: stored.stat().st_blocks * 512 >= film.length, 10, "all of it on the disk")
+    until(lambda: stored.stat().st_blocks * 512 >= film.length, "all of it on the disk")
     os.truncate(stored, kept)
     assert film.get_whole().cache_status == "proxycache; hit"
     line = wait_lines(rig, film, asked + 1)[-1]
@@ -237,7 +237,7 @@ class TestWhatOthersSend:
     def test_nothing_can_be_written_into_it(self, rig: Rig) -> None:
         bad = 'x" 200 1 "y\\\x1b[2J'
         fetch(rig.proxy.url + "refused?a=%20%0a%22", headers=[("User-Agent", bad), ("Referer", bad)])
-        until(lambda: len(lines(rig, "/refused?a=%20%0a%22")) == 1, 5, "a line")
+        until(lambda: len(lines(rig, "/refused?a=%20%0a%22")) == 1, "a line")
 
     def test_who_says_it_is(self, rig: Rig) -> None:
         film = rig.put(1000)
@@ -250,7 +250,7 @@ class TestWhatOthersSend:
         long = "y" * 10_000
         before = len(rig.proxy.log())
         fetch(rig.proxy.url + "long?" + long, headers=[("User-Agent", long), ("Referer", long)])
-        until(lambda: '"GET /long?y' in rig.proxy.log()[before:], 5, "a line")
+        until(lambda: '"GET /long?y' in rig.proxy.log()[before:], "a line")
         assert max(map(len, rig.proxy.log()[before:].splitlines())) < 4000
 
     @pytest.mark.parametrize("name", ["token", "%74oken", "a=1;token"])
@@ -261,7 +261,7 @@ class TestWhatOthersSend:
         film.fault(Fault(cut_after=1000), None)
         query = f"?{name}=s3cr3t"
         fetch(film.url + query, headers=[("Referer", film.url + query)])
-        until(lambda: "end=aborted" in rig.proxy.log()[before:], 10, "a line")
+        until(lambda: "end=aborted" in rig.proxy.log()[before:], "a line")
         log = rig.proxy.log()[before:]
         assert f"{film.path}?{name}=***" in log
         assert "s3cr3t" not in log
@@ -313,4 +313,4 @@ def test_what_is_refused_early_is_told_too(rig: Rig, data: bytes) -> None:
     status = int(raw(HOST, rig.proxy.port, data).split(b" ")[1])
     request = data.partition(b"\r\n")[0].decode("ascii", "backslashreplace").replace("\\xff", "\\xFF")
     line = re.compile(rf'"(?:{re.escape(request)}|-)" {status} \d+ "-" "-" cache=0 .* end=(refused|complete)')
-    until(lambda: line.search(rig.proxy.log()[before:]) is not None, 5, f"a line with {status}")
+    until(lambda: line.search(rig.proxy.log()[before:]) is not None, f"a line with {status}")

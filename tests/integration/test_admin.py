@@ -111,7 +111,7 @@ class TestReadiness:
             assert fetch(proxy.admin_url + "healthz").status == 200
             rig.put(3 * MIB).get_whole()
             proxy.cache_dir.unlink()
-            until(lambda: readiness(proxy)[0] == 200, 5, "it to be ready again")
+            until(lambda: readiness(proxy)[0] == 200, "it to be ready again")
         proxy.assert_clean_log()
 
 
@@ -137,7 +137,7 @@ class TestMetrics:
         before = rig.proxy.metrics()
         film = rig.put(3 * MIB)
         film.get_whole()
-        until(lambda: film.get_part(0, 3 * MIB).cache_status == "proxycache; hit", 5, "a hit")
+        until(lambda: film.get_part(0, 3 * MIB).cache_status == "proxycache; hit", "a hit")
         after_hit = rig.proxy.metrics()
         rig.put(2000, cache_control="no-store").get_whole()
         film.get("99999999-")
@@ -177,8 +177,8 @@ class TestMetrics:
             assert metrics["proxycache_waiters"] == 2
         rig.origin.clear_faults()
         rig.origin.release.set()
-        until(lambda: rig.proxy.metrics()["proxycache_waiters"] == 0, 5, "no waiter")
-        until(lambda: rig.proxy.metrics()["proxycache_running_fills"] == 0, 5, "no fill")
+        until(lambda: rig.proxy.metrics()["proxycache_waiters"] == 0, "no waiter")
+        until(lambda: rig.proxy.metrics()["proxycache_running_fills"] == 0, "no fill")
 
     def test_nothing_runs_in_the_end(self, rig: Rig) -> None:
         """After failures, breaks and clients that left there is nothing left behind."""
@@ -194,8 +194,8 @@ class TestMetrics:
 
         at_once([partial(leave, number) for number in range(12)])
         at_once([film.get for film in films])
-        until(lambda: rig.proxy.metrics()["proxycache_running_fills"] == 0, 5, "no fill")
-        until(lambda: rig.proxy.metrics()["proxycache_waiters"] == 0, 5, "no waiter")
+        until(lambda: rig.proxy.metrics()["proxycache_running_fills"] == 0, "no fill")
+        until(lambda: rig.proxy.metrics()["proxycache_waiters"] == 0, "no waiter")
 
     def test_the_time_to_the_first_byte(self, rig: Rig) -> None:
         before = rig.proxy.metrics()

@@ -19,7 +19,7 @@ def config() -> Config:
 
 def settled(rig: Rig) -> None:
     """Wait until nothing is fetched any more, and the origin has counted."""
-    until(lambda: rig.proxy.metrics()["proxycache_running_fills"] == 0, 10, "all fetching to end")
+    until(lambda: rig.proxy.metrics()["proxycache_running_fills"] == 0, "all fetching to end")
     rig.origin.wait_for(lambda log: all(served.done for served in log), 5)
 
 
@@ -59,7 +59,7 @@ def test_what_is_asked_for_again_and_again_is_kept(rig: Rig) -> None:
         pieces(film, starts, 100)
         settled(rig)
         assert film.sent - before <= LEAST + 16 * 64 * KIB + MIB
-    until(lambda: rig.proxy.metrics()["proxycache_cached_bytes"] == cached + 16 * MIB, 5, "all of it to be kept")
+    until(lambda: rig.proxy.metrics()["proxycache_cached_bytes"] == cached + 16 * MIB, "all of it to be kept")
     asked = len(film.requests)
     pieces(film, starts, 100)
     assert len(film.requests) == asked

@@ -378,4 +378,4 @@ class TestConnections:
         before = process.num_fds()
         for _ in range(50):
             assert raw(HOST, rig.proxy.port, b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 ")
-        until(lambda: process.num_fds() <= before, 5, "the connections to be closed")
+        until(lambda: process.num_fds() <= before, "the connections to be closed")

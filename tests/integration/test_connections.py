@@ -237,8 +237,8 @@ class TestClientsThatLeft:
             with ExitStack() as leaving:
                 for number in range(self.CROWD):
                     leaving.enter_context(waiting_client(rig, f"{left.path}?{number}"))
-                until(lambda: self.queued(rig) == self.CROWD, 5, "them to be queued")
-            until(lambda: self.queued(rig) == 0, 5, "them to be gone")
+                until(lambda: self.queued(rig) == self.CROWD, "them to be queued")
+            until(lambda: self.queued(rig) == 0, "them to be gone")
             gate.release()
             for each in running:
                 exact(each.result(), held.body)
@@ -255,8 +255,8 @@ class TestClientsThatLeft:
                 gate.wait_held(LIMIT)
                 with waiting_client(rig, changed.path, "Content-Length: 10", method=method) as client:
                     client.send(b"01234")
-                    until(lambda: self.queued(rig) == 1, 5, "it to be queued")
-                until(lambda: self.queued(rig) == 0, 5, "it to be gone")
+                    until(lambda: self.queued(rig) == 1, "it to be queued")
+                until(lambda: self.queued(rig) == 0, "it to be gone")
                 gate.release()
                 for each in running:
                     exact(each.result(), film.body)

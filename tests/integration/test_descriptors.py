@@ -86,6 +86,6 @@ def test_a_crowd_takes_those_of_cache_files(rig: Rig, things: list[Thing]) -> No
         for client, thing in zip(let_in, [rig.put(KIB), *things[:10], rig.put(KIB)], strict=False):
             assert client.asks(thing)
     with contextlib.closing(Staying(rig)) as client:
-        until(lambda: client.asks(things[0]), 5, "room for a new client")
+        until(lambda: client.asks(things[0]), "room for a new client")
     for thing in things[::10]:
         hit(thing)

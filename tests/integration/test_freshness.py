@@ -113,14 +113,14 @@ class TestFresh:
     def test_age_goes_on(self, rig: Rig) -> None:
         film = rig.put(1000, headers=(("Age", "100"),))
         assert int(film.get_whole().field("Age") or "") in (100, 101)
-        until(lambda: int(film.get_whole().field("Age") or "") >= 101, 5, "Age to grow")
+        until(lambda: int(film.get_whole().field("Age") or "") >= 101, "Age to grow")
         assert len(film.requests) == 1
 
     def test_it_ends(self, rig: Rig) -> None:
         film = rig.put(1000, cache_control="max-age=1")
         film.get_whole()
         assert film.get_whole().cache_status == HIT
-        until(lambda: len(film.requests) == 1 and film.get_whole().cache_status != HIT, 5, "its end")
+        until(lambda: len(film.requests) == 1 and film.get_whole().cache_status != HIT, "its end")
         assert [served.status for served in film.requests] == [200, 304]
 
 
@@ -217,7 +217,6 @@ class TestStale:
         exact(film.get(), new)
         until(
             lambda: rig.proxy.metrics()["proxycache_cached_bytes"] <= before - 19 * MIB,
-            5,
             "the old generation to be dropped",
         )
 
@@ -238,7 +237,7 @@ class TestStale:
             film.get_whole()
             gate.wait_held(1)
         rig.origin.wait_for(lambda log: [served.status for served in log] == [200, 304])
-        until(lambda: film.get_whole().cache_status == HIT, 5, "the renewed entry")
+        until(lambda: film.get_whole().cache_status == HIT, "the renewed entry")
         assert int(film.get_whole().field("Age") or "") < 60
 
     def test_a_request_may_insist(self, rig: Rig) -> None:

@@ -12,7 +12,7 @@ from tests.integration.starts import end, twistd
 from tests.servers.deadline import until
 from tests.servers.origin import Origin
 from tests.servers.ports import HOST, free_port
-from tests.servers.proxycache import STOP_SECONDS, Proxycache
+from tests.servers.proxycache import Proxycache
 
 
 def refused(directory: Path, cache: Path, database: Path | None = None) -> str:
@@ -74,12 +74,12 @@ def test_one_that_goes_into_the_background_keeps_others_out(tmp_path: Path, orig
     background = [words[0], f"--pidfile={pid_file}", f"--logfile={proxy.log_file}", *words[words.index("proxycache") :]]
     proxy.command = lambda: background  # type: ignore[method-assign]
     parent = proxy.launch()
-    until(lambda: parent.poll() is not None, 20, "the parent to end")
+    until(lambda: parent.poll() is not None, "the parent to end")
     pid = int(pid_file.read_text())
     try:
         assert "is in use" in refused(tmp_path, proxy.cache_dir)
     finally:
         os.kill(pid, signal.SIGTERM)
-        until(lambda: not pid_file.exists(), STOP_SECONDS, "it to end")
+        until(lambda: not pid_file.exists(), "it to end")
     proxy.kill()
     proxy.assert_clean_log()

@@ -71,7 +71,7 @@ def test_all_of_them(tmp_path: Path, origin: Origin, wrong: Config, by_options: 
         assert origin.log[0].range == f"bytes=100-{64 * KIB - 1}"
         assert proxy.metrics()["proxycache_cache_limit_bytes"] == 2 * MIB
         same(FILM, 0, fetch(proxy.url + "film").body)
-        until(lambda: proxy.metrics()["proxycache_cached_bytes"] > 0, 5, "it to be cached")
+        until(lambda: proxy.metrics()["proxycache_cached_bytes"] > 0, "it to be cached")
         assert proxy.metrics()["proxycache_cached_bytes"] <= 2 * MIB
         assert any(path.is_file() for path in (tmp_path / "mine").rglob("*"))
         assert (tmp_path / "mine.sqlite").is_file()
@@ -95,7 +95,7 @@ def test_one_alone(tmp_path: Path, origin: Origin, option: str) -> None:
         proxy.admin_url = f"http://{HOST}:{port}/"
     with proxy:
         same(FILM, 0, fetch(proxy.url + "film").body)
-        until(lambda: proxy.metrics()["proxycache_cached_bytes"] == FILM.length, 5, "it to be cached")
+        until(lambda: proxy.metrics()["proxycache_cached_bytes"] == FILM.length, "it to be cached")
 
 
 def test_help_names_them_all(tmp_path: Path) -> None:
@@ -120,6 +120,6 @@ def test_the_defaults(tmp_path: Path, origin: Origin) -> None:
     proxy.url, proxy.admin_url = "http://127.0.0.1:8080/", "http://127.0.0.1:8081/"
     with proxy:
         same(FILM, 0, fetch(proxy.url + "film").body)
-        until(lambda: proxy.metrics()["proxycache_cached_bytes"] == FILM.length, 5, "it to be cached")
+        until(lambda: proxy.metrics()["proxycache_cached_bytes"] == FILM.length, "it to be cached")
         # The database lies beside the cache files.
         assert list((tmp_path / "mine").glob("*.sqlite"))

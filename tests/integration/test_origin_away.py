@@ -71,7 +71,7 @@ def told_later(answer: Answer, status: int) -> None:
 def until_back(rig: Rig) -> None:
     """Wait until the product has found out that the origin is there."""
     film = rig.put(1000)
-    until(lambda: film.get().status == 200, 10, "an answer")
+    until(lambda: film.get().status == 200, "an answer")
 
 
 def put_stale(rig: Rig, count: int) -> list[Thing]:
@@ -109,7 +109,7 @@ class TestRefused:
             with ThreadPoolExecutor(2) as pool:
                 before = count(rig, "retries")
                 waiting = pool.submit(first.get)
-                until(lambda: count(rig, "retries") >= before + 2, 5, "the last attempt")
+                until(lambda: count(rig, "retries") >= before + 2, "the last attempt")
                 late = pool.submit(second.get)
                 refused(waiting.result(), 502)
                 rig.origin.start()

@@ -117,7 +117,7 @@ class TestDown:
     def test_it_recovers_by_itself(self, down: Down, rig: Rig) -> None:
         for film in (down.cold, down.part, *down.forbidden):
             film.get_whole()
-        until(lambda: down.cold.get_whole().cache_status == "proxycache; hit", 5, "a hit")
+        until(lambda: down.cold.get_whole().cache_status == "proxycache; hit", "a hit")
 
 
 def test_a_fill_that_is_cut_off_is_gone_on_with_when_it_is_back(rig: Rig) -> None:

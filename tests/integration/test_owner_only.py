@@ -17,7 +17,7 @@ def modes(directory: Path) -> dict[str, int]:
 def test_directories_database_and_cache_files(tmp_path: Path, origin: Origin) -> None:
     with Proxycache(tmp_path, origin.url, umask=0) as proxy:
         Rig(origin, proxy).put(3 * MIB).get_whole()
-        until(lambda: any(proxy.cache_dir.glob("??/*")), 5, "a cache file")
+        until(lambda: any(proxy.cache_dir.glob("??/*")), "a cache file")
         found = modes(proxy.cache_dir)
         assert {name for name in found if name.startswith("index")} == {
             f"index.sqlite{end}" for end in ("", "-wal", "-shm", ".lock")

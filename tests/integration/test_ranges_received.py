@@ -169,7 +169,6 @@ class TestUnknownLength:
         same(film.body, 100, answer.body)
         until(
             lambda: film.get_part(100, 200).cache_status == "proxycache; hit",
-            5,
             "the object to be cached",
         )
 

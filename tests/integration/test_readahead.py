@@ -22,7 +22,7 @@ def test_sequential_small_ranges_stay_behind(rig: Rig, step: int) -> None:
         film.get_part(start, start + step)
         if start >= 2 * MIB:
             stop = start + step
-            until(lambda stop=stop: fetched_to(film) > stop, 1, f"reading ahead of {stop}")  # type: ignore[misc]
+            until(lambda stop=stop: fetched_to(film) > stop, f"reading ahead of {stop}")  # type: ignore[misc]
     assert film.sent <= 8 * MIB + 17 * MIB
 
 
@@ -86,7 +86,7 @@ def test_a_slow_reader_of_the_whole_does_not_pull_it_in(rig: Rig) -> None:
             before, sent = sent, film.sent
             return before == sent
 
-        until(settled, 5, "the origin to be held up")
+        until(settled, "the origin to be held up")
         assert film.sent <= 48 * MIB
         same_stream(film.body, MIB, 2 * MIB, playing)
 

@@ -147,7 +147,7 @@ def test_a_connection_refused_until_the_origin_is_up(rig: Rig) -> None:
     try:
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(film.get_whole)
-            until(lambda: rig.proxy.metrics()["proxycache_retries_total"] > retries, 5, "a retry")
+            until(lambda: rig.proxy.metrics()["proxycache_retries_total"] > retries, "a retry")
             rig.origin.start()
             waiting.result()
     finally:

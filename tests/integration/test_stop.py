@@ -48,7 +48,7 @@ def stopping(rig: Rig) -> Iterator["Future[int]"]:
     """Stopped at the same time; the port is closed already."""
     with ThreadPoolExecutor(1) as pool:
         ending = pool.submit(rig.proxy.stop)
-        until(lambda: refused(rig), 5, "the port to be closed")
+        until(lambda: refused(rig), "the port to be closed")
         yield ending
         assert ending.result() == ENDED
     rig.proxy.assert_clean_log()

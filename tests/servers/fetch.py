@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from urllib.parse import urlsplit
 
+from tests.servers.deadline import PATIENCE_SECONDS
 from tests.servers.pattern import Body, body_of
 
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = PATIENCE_SECONDS
 """How long to wait for the next byte: then TimeoutError, since hanging is never right."""
 PIECE = 1 << 18
 

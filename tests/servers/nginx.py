@@ -13,8 +13,7 @@ DEPLOYED = Path(__file__).parents[2] / "docs" / "deploy" / "nginx.conf"
 """The server block that the documentation recommends."""
 DOCUMENTED_LISTEN = "listen 80;"
 DOCUMENTED_UPSTREAM = "proxy_pass http://127.0.0.1:8080;"
-START_SECONDS = 10.0
-STOP_SECONDS = 10.0
+STOP_SECONDS = 60.0
 
 
 class Nginx:
@@ -42,7 +41,7 @@ class Nginx:
             command = ["nginx", "-p", str(self.directory), "-e", str(self._log_file), "-c", str(config)]
             self._process = process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            until(lambda: process.poll() is not None or self._is_open(), START_SECONDS, "nginx to listen")
+            until(lambda: process.poll() is not None or self._is_open(), "nginx to listen")
             assert process.poll() is None, f"nginx ended with {process.returncode}"
         except AssertionError as error:
             process.kill()

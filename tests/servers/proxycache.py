@@ -121,7 +121,6 @@ class Proxycache:
         try:
             until(
                 lambda: process.poll() is not None or self._healthy(),
-                START_SECONDS,
                 "proxycache to answer /healthz",
             )
             assert process.poll() is None, f"proxycache ended with {process.returncode}"

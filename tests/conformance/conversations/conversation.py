@@ -27,7 +27,7 @@ def response(status: bytes, *lines: bytes, body: bytes = b"") -> bytes:
 def restart(proxy: Proxycache, *source_urls: str, variants: int = 1) -> None:
     """Stop and start, once what is stored of these URLs at the origin is in the database: what is on its way may be lost."""
     index = Index(proxy.database)
-    until(lambda: all(index.entries(url) >= variants for url in source_urls), 5, f"{source_urls} to be recorded")
+    until(lambda: all(index.entries(url) >= variants for url in source_urls), f"{source_urls} to be recorded")
     proxy.restart()
 
 

@@ -270,7 +270,7 @@ class TestDate:
         first = brought(room, FRESH[:2])
         dates = first.all("Date")
         assert len(dates) == 1
-        until(lambda: int(room.again()[0].field("Age") or b"0") >= 1, 5, "a second to pass")
+        until(lambda: int(room.again()[0].field("Age") or b"0") >= 1, "a second to pass")
         again = room.again()[0]
         assert again.all("Date") == dates
 

@@ -29,7 +29,7 @@ class TestClientsThatLeave:
             client.close()
             origin.send(response(b"204 No Content"))
             origin.finish()
-            until(lambda: not is_stored(room), 5, "it to be forgotten")
+            until(lambda: not is_stored(room), "it to be forgotten")
 
     def test_a_change_without_an_answer_may_have_been_made(self, room: Room) -> None:
         room.exchange("GET", STORED)
@@ -63,7 +63,7 @@ class TestBodies:
             client.send_while_taken(lambda: b"x" * 65536, 0.3)
             origin.send(answer)
             assert client.head().status in (413, 502)
-            until(lambda: connections_to(process, room.hand.port) <= before, 5, "the connection to be closed")
+            until(lambda: connections_to(process, room.hand.port) <= before, "the connection to be closed")
 
 
 def connections_to(process: psutil.Process, port: int) -> int:

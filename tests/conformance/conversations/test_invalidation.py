@@ -118,7 +118,7 @@ class TestOfTheTarget:
         before = rig.proxy.metrics()["proxycache_cached_bytes"]
         film = stored(rig, length=4 * MIB)
         send(film, "DELETE")
-        until(lambda: rig.proxy.metrics()["proxycache_cached_bytes"] <= before, 5, "the old bytes to be dropped")
+        until(lambda: rig.proxy.metrics()["proxycache_cached_bytes"] <= before, "the old bytes to be dropped")
 
 
 class TestOfWhatTheAnswerNames:
