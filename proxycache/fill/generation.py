@@ -132,14 +132,27 @@ class Generation:
         """
         if self.joinable and fills:
             return True
+        if stop is not None and self.reach(start, stop) >= stop:
+            return True
+        if self.readers and not self._keeps:
+            return False
         if stop is None or self.length is None:
             endless = any(run.stop is None for run in self.runs)
             return endless and self.reach(start, start + 1, coming=True) > start
         return self.reach(start, stop, coming=True) >= stop
 
+    @property
+    def _keeps(self) -> bool:
+        """Whether what comes stays until the slowest has read it: else the fastest takes it from him."""
+        return self.stored and (self.length is None or self.length <= self._around.space.limit)
+
     def uses(self, chunk: int) -> bool:
         """Whether a chunk is being read or written, so that it must stay."""
         if self.contents.holds(chunk):
+            return True
+        stop = self.chunking.stop(chunk, self.length)
+        if not self.joinable and any(reader.position < stop for reader in self.readers):
+            # Fetched again it could not be put beside what they have.
             return True
         first = self.chunking.start(chunk)
         return any(
