@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
@@ -14,7 +14,10 @@ from proxycache.policy.chunking import Chunking
 from proxycache.policy.intervals import Intervals
 from proxycache.policy.readahead import MAX_WINDOW
 
+from .buffers import Buffers
 from .chunkbuffer import BufferState, ChunkBuffer
+from .presence import Presence
+from .readers import Readers
 from .surroundings import Surroundings
 
 MAX_WRITING = 4
@@ -36,7 +39,7 @@ STORAGE_PAUSE_SECONDS = 1.0
 class Contents:
     """Bytes of one generation. A disk that fails takes storage away, never the stream.
 
-    @ivar present: checksum by index of the chunks that are on disk.
+    @ivar present: the chunks that are on disk.
     @ivar length: complete length, None while it is not known.
     @ivar stored: whether chunks may go to disk.
     @ivar recorded: whether they are recorded as well, for later requests.
@@ -49,20 +52,22 @@ class Contents:
         chunking: Chunking,
         length: int | None,
         file: ICacheFile,
-        present: dict[int, int],
+        present: Mapping[int, int],
         around: Surroundings,
         settled: Callable[[], None],
     ) -> None:
         self.chunking = chunking
         self.length = length
-        self.present = present
+        self.present = Presence(present)
         self.stored = True
         self.recorded = True
         self._id = id
         self._file = file
         self._around = around
         self._settled = settled
-        self._buffers: dict[int, ChunkBuffer] = {}
+        self._buffers = Buffers()
+        self._partial_before = 0
+        self._came_and_went = 0
         self._storage_off_until = float("-inf")
         self._doubted_until = float("-inf")
         self._log = make_logger()
@@ -78,26 +83,27 @@ class Contents:
         return bool(self._buffers)
 
     def reach(self, position: int) -> int:
-        """One past the last byte that is here from C{position} on, within its chunk; C{position} where it is not."""
+        """One past the last byte that is here from C{position} on; C{position} where it is not.
+
+        As far as chunks on disk go, or within its chunk in memory: there may be more in the other place.
+        """
         index = self.chunking.index(position)
         buffer = self._buffers.get(index)
         reached = position if buffer is None else buffer.reach(position)
-        if reached == position and index in self.present:
-            reached = self.chunking.stop(index, self.length)
+        if reached <= position and index in self.present:
+            reached = self.chunking.stop(self.present.reach(index) - 1, self.length)
         return max(position, reached)
 
     def next_here(self, position: int, limit: int) -> int:
         """The first byte from C{position} on that is here, or C{limit}."""
         index = self.chunking.index(position)
-        while self.chunking.start(index) < limit:
-            buffer = self._buffers.get(index)
-            if buffer is not None:
-                filled = buffer.filled.next_start(max(0, position - buffer.start))
-                if filled is not None:
-                    return min(limit, buffer.start + filled)
-            elif index in self.present:
-                return max(position, self.chunking.start(index))
-            index += 1
+        following = self.present.following(index)
+        if following is not None:
+            limit = min(limit, max(position, self.chunking.start(following)))
+        for buffer in self._buffers.between(index, self.chunking.index(max(position, limit - 1)) + 1):
+            filled = buffer.filled.next_start(max(0, position - buffer.start))
+            if filled is not None:
+                return min(limit, buffer.start + filled)
         return limit
 
     def holds(self, index: int) -> bool:
@@ -106,8 +112,8 @@ class Contents:
 
     def add_to(self, spans: Intervals) -> None:
         """Add where chunks lie that are on disk, or may be on their way there."""
-        for index in (*self.present, *self._buffers):
-            spans.add(self.chunking.start(index), self.chunking.stop(index, self.length))
+        for first, stop in (*self.present.pieces, *((index, index + 1) for index in self._buffers)):
+            spans.add(self.chunking.start(first), self.chunking.stop(stop - 1, self.length))
 
     # Reading
 
@@ -153,7 +159,9 @@ class Contents:
         buffer = self._buffers.get(index)
         if buffer is None:
             first = self.chunking.start(index)
-            buffer = self._buffers[index] = ChunkBuffer(first, self.chunking.stop(index, self.length) - first)
+            buffer = ChunkBuffer(first, self.chunking.stop(index, self.length) - first)
+            self._buffers.add(index, buffer)
+            self._came_and_went += 1
         if buffer.state is not BufferState.ARRIVING:
             return 0
         before = buffer.filled.total
@@ -170,24 +178,24 @@ class Contents:
         buffer = self._buffers.get(index)
         if buffer is not None and buffer.state is BufferState.ARRIVING:
             if buffer.start == length:
-                del self._buffers[index]
+                self._buffers.drop(index)
                 return
             buffer.shorten(length)
             if buffer.complete:
                 self._store(index, buffer)
 
     def _store(self, index: int, buffer: ChunkBuffer, again: bool = True) -> None:
-        buffer.state = BufferState.WRITING
         if not self.stored or self._around.clock.seconds() < self._storage_off_until:
-            buffer.state = BufferState.KEPT
+            self._buffers.turn(index, buffer, BufferState.KEPT)
             return
+        self._buffers.turn(index, buffer, BufferState.WRITING)
         self._around.space.reserve(len(buffer.data)).addCallback(self._write, index, buffer, again)
 
     def _write(self, room: bool, index: int, buffer: ChunkBuffer, again: bool) -> None:
         if not room or not self.stored:
             if room:
                 self._around.space.release(len(buffer.data))
-            buffer.state = BufferState.KEPT
+            self._buffers.turn(index, buffer, BufferState.KEPT)
             self._settled()
             return
         writing = self._file.write(buffer.start, buffer.data, self.length)
@@ -204,17 +212,17 @@ class Contents:
                 pass
             elif self._around.clock.seconds() < self._doubted_until:
                 # It may not be had from there: those who are near read it from memory.
-                buffer.state = BufferState.KEPT
+                self._buffers.turn(index, buffer, BufferState.KEPT)
             else:
-                del self._buffers[index]
-            self.present[index] = checksum
+                self._buffers.drop(index)
+            self.present.add(index, checksum)
             self._around.space.admit((self._id, index), len(buffer.data))
             if self.recorded:
                 self._around.metadata.record_chunk(self._id, index, checksum, len(buffer.data))
         else:
             # Meanwhile it was decided to keep none of it: for readers it is in memory, and its room on the disk is free
             # once it is off there.
-            buffer.state = BufferState.KEPT
+            self._buffers.turn(index, buffer, BufferState.KEPT)
             removing = self._file.punch(buffer.start, buffer.stop)
             removing.addCallback(lambda _: self._around.space.release(len(buffer.data)))
         self._settled()
@@ -235,53 +243,60 @@ class Contents:
         if self._storage_off_until < self._around.clock.seconds():
             self._log.warn("{id}: {why}; going on without storage", id=self._id, why=failure.getErrorMessage())
         self._storage_off_until = self._around.clock.seconds() + STORAGE_PAUSE_SECONDS
-        buffer.state = BufferState.KEPT
+        self._buffers.turn(index, buffer, BufferState.KEPT)
         self._settled()
 
     # Memory
 
     def count(self, state: BufferState) -> int:
         """How many chunks in memory are in C{state}."""
-        return sum(buffer.state is state for buffer in self._buffers.values())
+        return self._buffers.count(state)
 
     def partial_chunks(self) -> list[ChunkBuffer]:
         """Chunks in memory that have gaps, in order."""
-        return [buffer for _, buffer in sorted(self._buffers.items()) if buffer.state is BufferState.ARRIVING]
+        return [buffer for _, buffer in self._buffers.those(BufferState.ARRIVING)]
 
     def drop_oldest_kept(self) -> None:
         """Let go of the first chunk that is only in memory: whoever still needs it fetches it for himself."""
-        kept = [index for index, buffer in self._buffers.items() if buffer.state is BufferState.KEPT]
-        if kept:
-            del self._buffers[min(kept)]
+        for index, _ in self._buffers.those(BufferState.KEPT)[:1]:
+            self._buffers.drop(index)
 
-    def trim(self, readers: Collection[int], coming: Callable[[int, int], bool]) -> None:
+    def trim(self, readers: Readers, coming: Callable[[int, int], bool]) -> None:
         """Let go of chunks in memory that nobody near needs.
 
-        @param readers: where readers are.
         @param coming: whether somebody is about to bring bytes of C{[start, stop)}.
         """
         reach = MAX_WINDOW + MAX_KEPT * self.chunking.size
-        partial = 0
-        for index, buffer in sorted(self._buffers.items()):
-            if buffer.state is BufferState.KEPT:
-                if not any(buffer.start - reach <= position < buffer.stop for position in readers):
-                    del self._buffers[index]
-            elif buffer.state is BufferState.ARRIVING and not coming(buffer.start, buffer.stop):
-                partial += 1
-                if partial > MAX_PARTIAL and not any(buffer.start <= at < buffer.stop for at in readers):
-                    del self._buffers[index]
+        for index, buffer in self._buffers.those(BufferState.KEPT):
+            if not readers.any_in(buffer.start - reach, buffer.stop):
+                self._buffers.drop(index)
+        if self._came_and_went < max(MAX_PARTIAL, self._partial_before) // 4:
+            # Too little has changed to look at them all again.
+            return
+        idle = [each for each in self._buffers.those(BufferState.ARRIVING) if not coming(each[1].start, each[1].stop)]
+        for index, buffer in idle[MAX_PARTIAL:]:
+            if not readers.any_in(buffer.start, buffer.stop):
+                self._buffers.drop(index)
+        self._partial_before = self._buffers.count(BufferState.ARRIVING)
+        self._came_and_went = 0
+
+    def passed(self) -> None:
+        """A reader left a chunk behind, or left: what is in memory of it may be needed by nobody."""
+        self._came_and_went += 1
 
     def drop_memory(self) -> None:
         """Let go of all but what is on its way to the disk."""
-        for index, buffer in list(self._buffers.items()):
-            if buffer.state is not BufferState.WRITING:
-                del self._buffers[index]
+        for state in (BufferState.ARRIVING, BufferState.KEPT):
+            for index, _ in self._buffers.those(state):
+                self._buffers.drop(index)
 
     # Losing
 
     def at_or_beyond(self, position: int) -> list[int]:
         """Chunks on disk that end after C{position}."""
-        return [index for index in self.present if self.chunking.stop(index, self.length) > position]
+        if self.length is not None and position >= self.length:
+            return []
+        return self.present.at_or_after(self.chunking.index(position))
 
     def doubt(self) -> None:
         """A read failed: for a while what is written stays in memory as well for the readers near it."""
@@ -289,7 +304,7 @@ class Contents:
 
     def forget(self, chunks: Collection[int]) -> None:
         """Chunks on disk are gone."""
-        gone = [index for index in chunks if self.present.pop(index, None) is not None]
+        gone = [index for index in chunks if self.present.discard(index)]
         for index in gone:
             self._around.space.remove((self._id, index))
         if gone and self.recorded:
@@ -297,7 +312,7 @@ class Contents:
 
     def evict(self, chunk: int) -> Deferred[None]:
         """Give a chunk's space back; the order of eviction has dropped it already."""
-        if self.present.pop(chunk, None) is None:
+        if not self.present.discard(chunk):
             return succeed(None)
         if self.recorded:
             self._around.metadata.forget_chunks(self._id, [chunk])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection
 from typing import Protocol
 
 from attrs import evolve
@@ -24,6 +23,7 @@ from proxycache.policy.storing import forbidden
 from .chunkbuffer import BufferState
 from .contents import MAX_KEPT, MAX_WRITING, Contents
 from .reader import Reader
+from .readers import Readers
 from .run import Run
 from .surroundings import Surroundings
 from .waiters import Waiters
@@ -56,7 +56,7 @@ class Fetched(Protocol):
         """Whether its bytes are kept."""
 
     @property
-    def readers(self) -> Collection[Reader]:
+    def readers(self) -> Readers:
         """Who reads it."""
 
     def reach(self, position: int, limit: int, coming: bool = False) -> int:
@@ -127,7 +127,8 @@ class Fetching:
             if leaving is not None and not self._patient and run.start > leaving.ahead() + NEAR:
                 continue
             urgency = Priority.LOW
-            for reader in self._generation.readers:
+            nearest = 0 if self._patient else run.position - NEAR - MAX_WINDOW
+            for reader in self._generation.readers if self._generation.readers.any_in(nearest, run.stop) else ():
                 urgency = min(urgency, self._urgency(run, reader))
                 if urgency is Priority.CRITICAL:
                     break
@@ -322,7 +323,7 @@ class Fetching:
         self._generation.trim()
         if self._contents.count(BufferState.KEPT) < MAX_KEPT:
             return False
-        if any(run.covers(position) for run in self.runs for position in self._waiters.positions):
+        if any(self._waiters.any_in(run.position, run.stop) for run in self.runs):
             # Somebody waits for what comes next: whoever is far behind will fetch for himself.
             self._contents.drop_oldest_kept()
             return False

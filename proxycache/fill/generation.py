@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
@@ -20,6 +21,7 @@ from proxycache.policy.readahead import Streak
 from .contents import Contents
 from .fetching import Fetching
 from .reader import Reader
+from .readers import Readers
 from .run import Run
 from .surroundings import Surroundings
 from .waiters import Waiters
@@ -39,7 +41,7 @@ class Generation:
         self,
         representation: Representation,
         file: ICacheFile,
-        present: dict[int, int],
+        present: Mapping[int, int],
         around: Surroundings,
         trust_length: bool,
     ) -> None:
@@ -48,7 +50,7 @@ class Generation:
         self.contents = Contents(
             representation.id, self.chunking, representation.length, file, present, around, self._settled
         )
-        self.readers: set[Reader] = set()
+        self.readers = Readers()
         self.indexed = True
         self._unsaved = False
         self._around = around
@@ -150,17 +152,10 @@ class Generation:
         """Whether a chunk is being read or written, so that it must stay."""
         if self.contents.holds(chunk):
             return True
-        stop = self.chunking.stop(chunk, self.length)
-        if not self.joinable and any(reader.position < stop for reader in self.readers):
+        if not self.joinable and self.readers.any_in(0, self.chunking.stop(chunk, self.length)):
             # Fetched again it could not be put beside what they have.
             return True
-        first = self.chunking.start(chunk)
-        return any(
-            reader.position - self.chunking.size
-            < first
-            <= reader.position + max(reader.window.size, self.chunking.size)
-            for reader in self.readers
-        )
+        return self.readers.any_near(self.chunking.start(chunk), self.chunking.size)
 
     @property
     def at_work(self) -> bool:
@@ -298,8 +293,11 @@ class Generation:
             self._waiters.wake(reader.position, reader.position + 1)
         return waiter
 
-    def advanced(self, reader: Reader) -> None:
-        """A reader's cursor moved."""
+    def advanced(self, reader: Reader, count: int) -> None:
+        """A reader's cursor moved by C{count} bytes."""
+        self.readers.moved(reader)
+        if self.chunking.index(reader.position - count) != self.chunking.index(reader.position):
+            self.contents.passed()
         if self.contents.complete and not self.runs:
             return
         self._fetching.plan(reader)
@@ -330,4 +328,4 @@ class Generation:
 
     def trim(self) -> None:
         """Let go of what is in memory and near nobody."""
-        self.contents.trim([reader.position for reader in self.readers], self._fetching.coming_in)
+        self.contents.trim(self.readers, self._fetching.coming_in)

@@ -29,8 +29,8 @@ class Readable(Protocol):
     def wait(self, reader: Reader) -> Deferred[None]:
         """Wait for the byte at the cursor."""
 
-    def advanced(self, reader: Reader) -> None:
-        """The cursor moved."""
+    def advanced(self, reader: Reader, count: int) -> None:
+        """The cursor moved by C{count} bytes."""
 
     def closed(self, reader: Reader) -> None:
         """It leaves."""
@@ -122,7 +122,7 @@ class Reader:
         if self._consumed >= self.window.size:
             self._consumed = 0
             self.window = self.window.grown()
-        self.generation.advanced(self)
+        self.generation.advanced(self, count)
 
     def wait(self) -> Deferred[None]:
         """Wait for the byte at the cursor, or for the end. Fails with what keeps it away."""

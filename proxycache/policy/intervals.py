@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 class Intervals:
@@ -14,6 +14,18 @@ class Intervals:
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._stops: list[int] = []
+
+    @classmethod
+    def of(cls, ascending: Iterable[int]) -> Intervals:
+        """The set of these integers, each larger than the one before."""
+        made = cls()
+        for number in ascending:
+            if made._stops and made._stops[-1] == number:
+                made._stops[-1] += 1
+            else:
+                made._starts.append(number)
+                made._stops.append(number + 1)
+        return made
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return iter(list(zip(self._starts, self._stops, strict=True)))
@@ -69,6 +81,11 @@ class Intervals:
         """The first start at or after C{position}, or None."""
         index = bisect_left(self._starts, position)
         return self._starts[index] if index < len(self._starts) else None
+
+    def beyond(self, position: int) -> Iterator[tuple[int, int]]:
+        """What of the set is not before C{position}, in order."""
+        for index in range(bisect_right(self._stops, position), len(self._stops)):
+            yield max(position, self._starts[index]), self._stops[index]
 
     def gaps(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """What of C{[start, stop)} is not in the set, in order."""

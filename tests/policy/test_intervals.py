@@ -107,3 +107,11 @@ def test_iterating_survives_changes() -> None:
         seen.append((start, stop))
     assert seen == [(0, 1), (5, 6)]
     assert not intervals
+
+
+@settings(deadline=None, max_examples=200, derandomize=True)
+@given(st.sets(st.integers(0, END)), bounds)
+def test_of_single_integers_and_beyond(numbers: set[int], position: int) -> None:
+    intervals = Intervals.of(sorted(numbers))
+    assert list(intervals) == runs_of(numbers)
+    assert list(intervals.beyond(position)) == runs_of({number for number in numbers if number >= position})

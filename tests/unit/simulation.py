@@ -22,6 +22,7 @@ from proxycache.policy.eviction import ChunkName
 from proxycache.policy.fields import Fields
 from proxycache.policy.origins import OriginPolicy
 from proxycache.policy.validators import Validator
+from proxycache.store.cachefile import checksum
 from proxycache.store.space import Space, SpaceLimits
 
 from .filesystem import FileSystem
@@ -123,6 +124,7 @@ class World:
         seed: int,
         max_size: int = 1 << 40,
         rangeless: bool = False,
+        cached: bool = False,
     ) -> None:
         self.clock = Clock()
         self.chance = Random(seed)
@@ -166,8 +168,15 @@ class World:
             rangeless=rangeless,
             chunk_size=chunk_size,
         )
-        self.generation = Generation(representation, file, {}, surroundings, trust_length=False)
+        present = self._cache(content, chunk_size) if cached else {}
+        self.generation = Generation(representation, file, present, surroundings, trust_length=False)
         self.clients = [Client(self, wish) for wish in wishes]
+
+    def _cache(self, content: bytes, chunk_size: int) -> dict[int, int]:
+        """Have all of it on the disk; returns the checksums."""
+        for start in range(0, len(content), chunk_size):
+            self.file.chunks[start] = content[start : start + chunk_size]
+        return {start // chunk_size: checksum(chunk) for start, chunk in self.file.chunks.items()}
 
     def _in_use(self, name: ChunkName) -> bool:
         return self.generation.uses(name[1])
@@ -219,7 +228,7 @@ class World:
     def check_quiet(self) -> None:
         """Nothing goes on, nothing is counted that is not there, and what is recorded is right."""
         generation = self.generation
-        assert generation.readers == set()
+        assert list(generation.readers) == []
         assert generation.runs == []
         assert not generation.busy
         assert (self.accounts.running_fills, self.accounts.waiters) == (0, 0)
