@@ -29,5 +29,6 @@ class Accounts:
     damaged_chunks: int = 0
     write_failures: int = 0
     evicted_chunks: int = 0
+    evicted_entries: int = 0
     database_failures: int = 0
     lost_log_lines: int = 0

@@ -191,8 +191,24 @@ class StoredFile:
     allocated: int
 
 
+@frozen
+class FileSystemSpace:
+    """Bytes.
+
+    @ivar total: of the file system.
+    @ivar free: of it, free to us.
+    @ivar beside: what we take up beside cache files and records: folders, the database's log.
+    """
+
+    total: int
+    free: int
+    beside: int = 0
+
+
 class ICacheFiles(Interface):
     """The directory of cache files."""
+
+    block_size = Attribute("bytes that a file takes at least, and in multiples of which it grows")
 
     def open(id: str) -> ICacheFile:
         """The file of a generation, the same one for all who hold it; it need not exist yet."""
@@ -200,21 +216,34 @@ class ICacheFiles(Interface):
     def usable() -> Deferred[str | None]:
         """Whether files can be written: None, or the reason why not."""
 
-    def space() -> Deferred[tuple[int, int]]:
-        """Bytes of the file system, and bytes of it that are free to us."""
+    def space() -> Deferred[FileSystemSpace]:
+        """Look at the file system."""
 
     def list_files() -> Deferred[list[StoredFile]]:
         """The generations that have a file."""
 
 
 @frozen
-class ChunkUse:
-    """One recorded chunk, as the eviction order wants it at the start."""
+class StoredEntry:
+    """What is recorded of one entry, as the order of eviction wants it.
+
+    @ivar room: bytes that its own record counts for.
+    @ivar count: of its chunks.
+    @ivar size: bytes that all of it counts for: record, chunks in whole blocks, and their records.
+    @ivar packed: index and size of each chunk, as C{index:size}, with commas between.
+    """
 
     id: str
-    chunk: int
-    size: int
     chunk_size: int
+    room: int
+    count: int
+    size: int
+    packed: str | None
+
+    def chunks(self) -> dict[int, int]:
+        """Bytes of each chunk, by index, in order."""
+        pairs = (pair.split(":") for pair in self.packed.split(",")) if self.packed else ()
+        return dict(sorted((int(index), int(size)) for index, size in pairs))
 
 
 class IMetadataStore(Interface):
@@ -241,8 +270,17 @@ class IMetadataStore(Interface):
     def used(id: str, when: float) -> None:
         """A generation was read, at C{when} seconds since the epoch. Batched; never fails."""
 
-    def chunk_uses() -> Deferred[list[ChunkUse]]:
-        """Every recorded chunk, the least recently used generation first; fails with L{MetadataUnavailable}."""
+    def room(representation: Representation) -> int:
+        """Bytes that its record counts for: about as many as the database needs at most."""
+
+    def stock(block: int) -> Deferred[list[StoredEntry]]:
+        """Every recorded generation, the least recently used first; fails with L{MetadataUnavailable}.
+
+        @param block: bytes that a file takes at least, and in multiples of which it grows.
+        """
+
+    def useless(now: float, block: int) -> Deferred[list[StoredEntry]]:
+        """Some of those that are good for nothing at C{now}; as L{stock}."""
 
     def known_ids() -> Deferred[set[str]]:
         """The id of every recorded generation; fails with L{MetadataUnavailable}."""

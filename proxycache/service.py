@@ -15,13 +15,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.python.failure import Failure
 
 from proxycache.accounts import Accounts
 from proxycache.config import Configuration
 from proxycache.errors import MetadataUnavailable
 from proxycache.fill.chunkmanager import ChunkManager
-from proxycache.fill.stock import take_stock
+from proxycache.fill.stock import drop_useless, take_stock
 from proxycache.fill.surroundings import Surroundings
 from proxycache.log import make_logger
 from proxycache.origin.client import OriginClient
@@ -33,7 +34,7 @@ from proxycache.store.database import Database
 from proxycache.store.descriptors import Descriptors, descriptor_limit
 from proxycache.store.disk import Disk
 from proxycache.store.linefile import LineFile
-from proxycache.store.metadata import MetadataStore
+from proxycache.store.metadata import CHUNK_ROOM, MetadataStore
 from proxycache.store.space import Space, SpaceLimits
 from proxycache.web.admin import Admin, AdminSite, Checks
 from proxycache.web.metrics import Metrics
@@ -47,6 +48,9 @@ DISK_THREADS = 4
 
 STOCK_SECONDS = 2.0
 """How long chunks wait to be written until it is known what is on the disk from before."""
+
+SWEEP_SECONDS = 600.0
+"""Between two looks for entries that are good for nothing."""
 
 OWN_DESCRIPTORS = 32
 """Beside those of clients, origins and cache files: the database, listeners, logs, files that a thread works on."""
@@ -65,9 +69,12 @@ class CacheService(Service):
         self._database_disk = Disk(reactor, 1)
         self._log_disk = Disk(reactor, 1)
         self._stock_taken = False
+        self._now = now
+        self._sweeping = LoopingCall(self._sweep)
+        self._sweeping.clock = reactor
         self._patience: IDelayedCall | None = None
         descriptors = Descriptors(descriptor_limit(), fetch.connections + OWN_DESCRIPTORS)
-        self.files = CacheFiles(cache.directory, self._disk, time.time_ns, descriptors)
+        self.files = CacheFiles(cache.directory, self._disk, time.time_ns, descriptors, cache.database_path())
         self._database = Database(
             reactor, cache.database_path(), self._database_disk, self.accounts, now, self._database_opened
         )
@@ -97,6 +104,7 @@ class CacheService(Service):
             self.accounts,
             lambda name: self.manager.in_use(name),
             lambda name: self.manager.evict(name),
+            CHUNK_ROOM,
         )
         self.manager = ChunkManager(
             lambda manager: Surroundings(
@@ -162,11 +170,24 @@ class CacheService(Service):
             self.space.retain(self.manager.known_ids())
         self.metadata.flush()
         if fresh or not self._stock_taken:
-            stock = take_stock(self.metadata, self.files, self.space, self.manager)
+            stock = take_stock(self.metadata, self.files, self.space, self.manager, self._turn)
             Deferred.fromCoroutine(stock).addCallbacks(self._stocked, self._no_stock)
+
+    def _turn(self) -> Deferred[None]:
+        return deferLater(self._reactor, 0, lambda: None)
 
     def _stocked(self, _: None) -> None:
         self._stock_taken = True
+        if not self._sweeping.running:
+            self._sweeping.start(SWEEP_SECONDS)
+
+    def _sweep(self) -> Deferred[None]:
+        sweep = drop_useless(self.metadata, self.files, self.manager, self._now())
+        return Deferred.fromCoroutine(sweep).addErrback(self._not_swept)
+
+    def _not_swept(self, failure: Failure) -> None:
+        if not failure.check(MetadataUnavailable):
+            self._log.failure("dropping what is good for nothing failed", failure)
 
     def _no_stock(self, failure: Failure) -> None:
         """It is tried again when the database is opened again."""
@@ -176,6 +197,8 @@ class CacheService(Service):
 
     async def _stop(self) -> None:
         self.manager.stop()
+        if self._sweeping.running:
+            self._sweeping.stop()
         if self._patience is not None and self._patience.active():
             self._patience.cancel()
         # What is on its way to the disk is recorded, too.

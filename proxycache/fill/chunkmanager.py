@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
@@ -12,14 +12,14 @@ from zope.interface import implementer
 
 from proxycache.errors import MetadataUnavailable
 from proxycache.interfaces import (
-    ChunkUse,
     ICacheFiles,
     IChunkManager,
+    StoredEntry,
     StoredFile,
 )
 from proxycache.log import make_logger
 from proxycache.policy.entry import StoredRepresentation
-from proxycache.policy.eviction import ChunkName
+from proxycache.policy.eviction import ENTRY, ChunkName
 from proxycache.policy.fields import Fields
 from proxycache.policy.intervals import Intervals
 from proxycache.policy.origins import ObjectTarget, object_key
@@ -105,7 +105,7 @@ class ChunkManager:
                 self._remember(generation)
             else:
                 # The key left more of the URL out when it was stored: by now these may be two objects.
-                self._around.metadata.remove(generation.id)
+                self._unrecord(generation.id)
                 generation.discard()
 
     def _tell(self, result: object, key: bytes) -> None:
@@ -165,6 +165,7 @@ class ChunkManager:
         if now - self._noted.get(generation.id, 0.0) >= USED_SECONDS:
             self._noted[generation.id] = now
             generation.note(now)
+        self._around.space.use((generation.id, ENTRY))
         self._rest(target.key)
 
     # Asking the origin
@@ -183,7 +184,7 @@ class ChunkManager:
         if not probe.outdated and probe.question.recorded:
             self._replace(generation)
             self._noted[generation.id] = self._now()
-            self._around.metadata.save(generation.representation)
+            generation.record()
             return
         # For those who asked before; what others got meanwhile, or may have got before, stays.
         generation.withhold()
@@ -207,13 +208,6 @@ class ChunkManager:
         for old in self._variants[key][MAX_VARIANTS:]:
             self.unusable(old)
 
-    def _forget(self, generation: Generation) -> None:
-        """Out of the index. Its readers keep it; its file goes with the last of them."""
-        self._take_out(generation)
-        generation.withhold()
-        if not generation.busy:
-            self._end(generation)
-
     def _take_out(self, generation: Generation) -> None:
         variants = self._variants.get(generation.representation.key, [])
         if generation in variants:
@@ -224,12 +218,19 @@ class ChunkManager:
         self._noted.pop(generation.id, None)
 
     def unusable(self, generation: Generation) -> None:
-        """The next request asks the origin."""
+        """The next request asks the origin. Its readers keep it; its file goes with the last of them."""
         if generation in self._variants.get(generation.representation.key, ()):
-            self._around.metadata.remove(generation.id)
-            self._forget(generation)
+            self._unrecord(generation.id)
+            self._take_out(generation)
+            generation.withhold()
+            if not generation.busy:
+                self._end(generation)
         else:
             self._forget_unrecorded(generation)
+
+    def _unrecord(self, id: str) -> None:
+        self._around.metadata.remove(id)
+        self._around.space.remove((id, ENTRY))
 
     def _forget_unrecorded(self, generation: Generation) -> None:
         key = generation.representation.key
@@ -288,33 +289,49 @@ class ChunkManager:
     # Eviction, repair, end
 
     def in_use(self, name: ChunkName) -> bool:
-        """Whether a chunk has a reader."""
+        """Whether a chunk has a reader; whether anything goes on with an entry."""
         generation = self._by_id.get(name[0])
-        return generation is not None and generation.uses(name[1])
+        if generation is None:
+            return False
+        return generation.uses(name[1]) or (name[1] == ENTRY and generation.representation.key in self._probes)
 
     def evict(self, name: ChunkName) -> Deferred[None]:
-        """Drop a chunk, of a generation in memory or not."""
+        """Drop a chunk, of a generation in memory or not; what is known of an entry goes with its last chunk."""
         id, chunk = name
         generation = self._by_id.get(id)
         last = not self._around.space.holds(id)
         if generation is not None:
             punched = generation.contents.evict(chunk)
-            if last and not generation.busy:
+            if last and not self.in_use((id, ENTRY)):
                 self.unusable(generation)
             return punched
         size = self._other_chunk_sizes.get(id, self._chunk_size)
         if last:
             self._other_chunk_sizes.pop(id, None)
-            self._around.metadata.remove(id)
+            self._unrecord(id)
             return self._files.open(id).unlink()
         self._around.metadata.forget_chunks(id, [chunk])
         return self._files.open(id).punch(chunk * size, (chunk + 1) * size)
 
-    def learn_chunk_sizes(self, uses: Sequence[ChunkUse]) -> None:
+    def drop(self, entry: StoredEntry) -> None:
+        """Drop an entry that the database found to be good for nothing, unless it is in use, or good again by now."""
+        generation = self._by_id.get(entry.id)
+        if generation is not None:
+            until = generation.representation.useful_until
+            if until is not None and until < self._now() and not self.in_use((entry.id, ENTRY)):
+                self.unusable(generation)
+            return
+        for chunk in entry.chunks():
+            self._around.space.remove((entry.id, chunk))
+        self._other_chunk_sizes.pop(entry.id, None)
+        self._unrecord(entry.id)
+        self._files.open(entry.id).unlink()
+
+    def learn_chunk_sizes(self, entries: Iterable[StoredEntry]) -> None:
         """Those of entries that were begun under another configuration."""
-        for use in uses:
-            if use.chunk_size != self._chunk_size:
-                self._other_chunk_sizes[use.id] = use.chunk_size
+        for entry in entries:
+            if entry.chunk_size != self._chunk_size:
+                self._other_chunk_sizes[entry.id] = entry.chunk_size
 
     async def reclaim(self, file: StoredFile, recorded: Intervals) -> None:
         """Give back what a file holds beside C{recorded} and what of its generation is in memory."""
@@ -334,15 +351,18 @@ class ChunkManager:
     def save_all(self) -> None:
         """Record everything in memory again: the database was made anew."""
         for generation in self._by_id.values():
-            if generation.stored:
-                self._around.metadata.save(generation.representation)
+            if generation.record():
                 for chunk, checksum in generation.contents.present.items():
                     start = generation.chunking.start(chunk)
                     size = generation.chunking.stop(chunk, generation.length) - start
                     self._around.metadata.record_chunk(generation.id, chunk, checksum, size)
 
+    def knows(self, id: str) -> bool:
+        """Whether a generation is in memory, perhaps only to serve out its readers."""
+        return id in self._by_id
+
     def known_ids(self) -> set[str]:
-        """Generations in memory, also those that only serve out their readers."""
+        """Those that are."""
         return set(self._by_id)
 
     def stop(self) -> None:

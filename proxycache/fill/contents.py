@@ -44,6 +44,8 @@ class Contents:
     @ivar stored: whether chunks may go to disk.
     @ivar recorded: whether they are recorded as well, for later requests.
     @param settled: called whenever a chunk has left the memory, or will not.
+    @param entered: whether the entry is recorded, now at the latest: where there is no room for that, there is none for
+        its chunks either.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Contents:
         present: Mapping[int, int],
         around: Surroundings,
         settled: Callable[[], None],
+        entered: Callable[[], bool],
     ) -> None:
         self.chunking = chunking
         self.length = length
@@ -65,6 +68,7 @@ class Contents:
         self._file = file
         self._around = around
         self._settled = settled
+        self._entered = entered
         self._buffers = Buffers()
         self._partial_before = 0
         self._came_and_went = 0
@@ -185,7 +189,8 @@ class Contents:
                 self._store(index, buffer)
 
     def _store(self, index: int, buffer: ChunkBuffer, again: bool = True) -> None:
-        if not self.stored or self._around.clock.seconds() < self._storage_off_until:
+        resting = self._around.clock.seconds() < self._storage_off_until
+        if not self.stored or resting or (self.recorded and not self._entered()):
             self._buffers.turn(index, buffer, BufferState.KEPT)
             return
         self._buffers.turn(index, buffer, BufferState.WRITING)

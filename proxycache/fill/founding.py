@@ -14,6 +14,8 @@ from proxycache.policy.answers import BodyExtent, body_extent, confirms, contrad
 from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.collapsing import may_share
 from proxycache.policy.entry import Representation
+from proxycache.policy.freshness import useful_until
+from proxycache.policy.origins import OriginPolicy
 from proxycache.policy.readahead import FIRST_WINDOW
 from proxycache.policy.retrying import is_transient
 from proxycache.policy.storing import dated, refusal, renewed_fields, storable_fields, variant_matches, variant_of
@@ -137,7 +139,7 @@ class Founding:
             response_time=now,
         )
         if refusal(known.status, probe.sent.fields, fields, probe.question.target.origin.ttls, now) is None:
-            stale.renew(renewed)
+            stale.renew(_judged(renewed, probe.question.target.origin))
             return Obtained(stale, response.status)
         if probe.question.personal:
             # For this client alone: what is stored for others stays as it is.
@@ -165,6 +167,7 @@ class Founding:
             rangeless=sent.asked is not None and response.status == 200,
             chunk_size=self._chunk_size,
         )
+        representation = _judged(representation, target.origin)
         same = None if probe.outdated else self._same_version(representation, probe)
         if same is not None:
             same.renew(
@@ -220,3 +223,9 @@ class Founding:
             ):
                 return generation
         return None
+
+
+def _judged(representation: Representation, origin: OriginPolicy) -> Representation:
+    """With the time until which it is good for anything."""
+    until = useful_until(representation, origin.ttls, origin.stale_if_error)
+    return evolve(representation, useful_until=until)

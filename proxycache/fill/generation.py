@@ -15,6 +15,7 @@ from proxycache.log import make_logger
 from proxycache.policy.answers import BodyExtent
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.entry import Representation
+from proxycache.policy.eviction import ENTRY
 from proxycache.policy.loglines import escaped
 from proxycache.policy.readahead import Streak
 
@@ -48,7 +49,14 @@ class Generation:
         self.representation = representation
         self.chunking = Chunking(representation.chunk_size)
         self.contents = Contents(
-            representation.id, self.chunking, representation.length, file, present, around, self._settled
+            representation.id,
+            self.chunking,
+            representation.length,
+            file,
+            present,
+            around,
+            self._settled,
+            self._entered,
         )
         self.readers = Readers()
         self.indexed = True
@@ -149,7 +157,9 @@ class Generation:
         return self.stored and (self.length is None or self.length <= self._around.space.limit)
 
     def uses(self, chunk: int) -> bool:
-        """Whether a chunk is being read or written, so that it must stay."""
+        """Whether a chunk, or the entry, is being read or written, so that it must stay."""
+        if chunk == ENTRY:
+            return self.busy
         if self.contents.holds(chunk):
             return True
         if not self.joinable and self.readers.any_in(0, self.chunking.stop(chunk, self.length)):
@@ -178,11 +188,25 @@ class Generation:
         if lasting:
             self.save()
 
-    def save(self) -> None:
-        """Record what is not recorded yet."""
-        if self._unsaved and self.stored:
+    def record(self) -> bool:
+        """Record it, as if nothing were recorded; False where there is no room for that."""
+        self._unsaved = True
+        return self.save()
+
+    def save(self) -> bool:
+        """Record what is not recorded yet; False where there is no room for that, or it is not to be recorded."""
+        if not self.stored:
+            return False
+        if self._unsaved:
+            metadata = self._around.metadata
+            if not self._around.space.admit_entry(self.id, metadata.room(self.representation)):
+                return False
             self._unsaved = False
-            self._around.metadata.save(self.representation)
+            metadata.save(self.representation)
+        return True
+
+    def _entered(self) -> bool:
+        return not self._unsaved or (self.id, ENTRY) in self._around.space or self.save()
 
     def note(self, when: float) -> None:
         """It is in use, at C{when} seconds since the epoch."""

@@ -25,6 +25,7 @@ class Representation:
     @ivar vary: the request's values of the fields that Vary names, in Vary's order, normalised.
     @ivar rangeless: the origin answered a Range request for it with 200.
     @ivar chunk_size: bytes per chunk; fixed for the life of the record.
+    @ivar useful_until: seconds since the epoch after which it is good for nothing; None where the origin may renew it.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Representation:
     vary: tuple[tuple[bytes, bytes | None], ...]
     rangeless: bool
     chunk_size: int
+    useful_until: float | None = None
 
     def lasts_as(self, other: Representation) -> bool:
         """Whether it says the same but for what passes: when it was, and from where it may be fetched."""
@@ -47,7 +49,7 @@ class Representation:
 
     def _lasting(self) -> Representation:
         fields = self.fields.without({b"date", b"age"})
-        return evolve(self, source_url=b"", request_time=0.0, response_time=0.0, fields=fields)
+        return evolve(self, source_url=b"", request_time=0.0, response_time=0.0, fields=fields, useful_until=None)
 
 
 @frozen

@@ -42,6 +42,10 @@ class Ttls:
         return self.error if status in HEURISTIC_ERRORS else None
 
 
+LONG_STALE_SECONDS = 24 * 3600
+"""How long a stale response is kept for the case that the origin is away, where nothing else can be done with it."""
+
+
 class Reuse(Enum):
     """What a stored response may be used for now."""
 
@@ -213,3 +217,21 @@ def may_serve_on_error(
         if window is not None and overdue <= window:
             return True
     return False
+
+
+def useful_until(representation: Representation, ttls: Ttls, stale_if_error: float | None) -> float | None:
+    """When it will be good for nothing: stale for longer than it may be served so, and nothing to revalidate it by.
+
+    @param stale_if_error: seconds that the origin's configuration allows.
+    @return: seconds since the epoch; None where there is something.
+    """
+    fields = representation.fields
+    if fields.first(b"etag") is not None or fields.first(b"last-modified") is not None:
+        return None
+    good_for = lifetime(representation, ttls)
+    if may_be_stale(fields):
+        directives = response_directives(fields)
+        windows = (parse_delta_seconds(directives.get(name)) for name in ("stale-while-revalidate", "stale-if-error"))
+        good_for += max(LONG_STALE_SECONDS, stale_if_error or 0.0, *(window or 0 for window in windows))
+    arrived = representation.response_time
+    return arrived + good_for - current_age(representation, arrived)

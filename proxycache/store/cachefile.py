@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from proxycache.errors import CacheReadFailed, CacheWriteFailed, DamagedChunk
-from proxycache.interfaces import ChunkSpan, ICacheFile, ICacheFiles, StoredFile
+from proxycache.interfaces import ChunkSpan, FileSystemSpace, ICacheFile, ICacheFiles, StoredFile
 
 from .descriptors import Descriptor, Descriptors
 from .disk import Disk, told
@@ -197,10 +197,22 @@ def _read_now(descriptor: Descriptor, start: int, stop: int) -> bytearray | None
 
 @implementer(ICacheFiles)
 class CacheFiles:
-    """See L{ICacheFiles}. Files lie in C{directory/ab/abcdef…}, by the first two digits of their generation's id."""
+    """See L{ICacheFiles}. Files lie in C{directory/ab/abcdef…}, by the first two digits of their generation's id.
 
-    def __init__(self, directory: Path, disk: Disk, now_ns: Callable[[], int], descriptors: Descriptors) -> None:
+    @param database: whose log counts for what lies beside them.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        disk: Disk,
+        now_ns: Callable[[], int],
+        descriptors: Descriptors,
+        database: Path | None = None,
+    ) -> None:
+        self.block_size = _block_size(directory)
         self._directory = directory
+        self._database = database
         self._descriptors = descriptors
         self._disk = disk
         self._now_ns = now_ns
@@ -233,14 +245,26 @@ class CacheFiles:
 
         return self._disk.run(work, "looking at the disk")
 
-    def space(self) -> Deferred[tuple[int, int]]:
+    def space(self) -> Deferred[FileSystemSpace]:
         """See L{ICacheFiles.space}."""
 
-        def work() -> tuple[int, int]:
+        def work() -> FileSystemSpace:
             found = os.statvfs(self._directory)
-            return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+            beside = [str(self._directory), *(entry.path for entry in self._folders())]
+            if self._database is not None:
+                beside += [f"{self._database}-wal", f"{self._database}-shm"]
+            return FileSystemSpace(
+                found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, sum(map(_allocated, beside))
+            )
 
         return self._disk.run(work, "looking at the disk")
+
+    def _folders(self) -> list[os.DirEntry[str]]:
+        return [
+            entry
+            for entry in _entries(self._directory)
+            if _FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+        ]
 
     def list_files(self) -> Deferred[list[StoredFile]]:
         """See L{ICacheFiles.list_files}."""
@@ -248,14 +272,32 @@ class CacheFiles:
         def work() -> list[StoredFile]:
             return [
                 StoredFile(entry.name, found.st_size, found.st_blocks * _STAT_BLOCK)
-                for folder in _entries(self._directory)
-                if _FOLDER.fullmatch(folder.name) and folder.is_dir(follow_symlinks=False)
+                for folder in self._folders()
                 for entry in _entries(folder.path)
                 if entry.name.startswith(folder.name) and len(entry.name) == ID_DIGITS
                 for found in _regular(entry)
             ]
 
         return self._disk.run_patiently(work, "listing the cache files")
+
+
+def _block_size(directory: Path) -> int:
+    """That of the file system on which a directory is, or is to be made."""
+    for path in (directory, *directory.absolute().parents):
+        try:
+            size = os.statvfs(path).f_frsize
+        except OSError:
+            continue
+        # File systems on the network tell what is good to send at once.
+        return size if 512 <= size <= _LARGEST_BLOCK else _USUAL_BLOCK
+    return _USUAL_BLOCK
+
+
+def _allocated(path: str) -> int:
+    try:
+        return os.lstat(path).st_blocks * _STAT_BLOCK
+    except OSError:
+        return 0
 
 
 def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
@@ -277,6 +319,9 @@ def _regular(entry: os.DirEntry[str]) -> list[os.stat_result]:
 
 
 _FOLDER = re.compile("[0-9a-f]{2}")
+
+_USUAL_BLOCK = 4096
+_LARGEST_BLOCK = 64 * 1024
 
 _STAT_BLOCK = 512
 """Unit of C{st_blocks}."""

@@ -53,6 +53,18 @@ LOOK_SECONDS = 1.0
 """Between two looks: whether a database that failed can be had again, and whether the file is still the one we opened,
 since what is written to another goes nowhere."""
 
+PAGE = 4096
+"""Bytes of a page."""
+
+LOG_PAGES = 256
+"""Written to the log before they go to the file; one batch of records may exceed it."""
+
+GIVEN_BACK_PAGES = 512
+"""Given back at once: some ten milliseconds."""
+
+FREE_PAGES = 64
+"""Pages that may be free in any case, for what comes next, and otherwise an eighth of them; see L{give_back_pages}."""
+
 _KINDS = ("", "-wal", "-shm", ".corrupt-*", ".schema-*")
 """What is ours beside a database, by the end of its name."""
 
@@ -83,6 +95,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_SECONDS * 1000)}")
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit={LOG_PAGES * PAGE}")
 
 
 def _statements(script: str) -> list[str]:
@@ -152,6 +166,10 @@ def prepare_file(path: Path) -> str | None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > len(steps):
             raise UnknownSchema(f"{path}: schema {version}, this proxycache knows up to {len(steps)}")
+        if not version:
+            # Before anything else: it stays as it is then.
+            connection.execute(f"PRAGMA page_size={PAGE}")
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
         if 0 < version < len(steps):
             copy = path.with_name(f"{path.name}.schema-{version}")
@@ -211,6 +229,18 @@ def check_file(path: Path, stop: Event, thorough: bool) -> str | None:
         return str(error)
     finally:
         connection.close()
+
+
+def give_back_pages(cursor: sqlite3.Cursor) -> None:
+    """Make the file smaller where much of it is free, a little at a time.
+
+    Nothing in a database that was made by a former version.
+    """
+    (free,), (pages,) = (cursor.execute(f"PRAGMA {name}").fetchone() for name in ("freelist_count", "page_count"))
+    if free > max(FREE_PAGES, pages // 8):
+        for _ in range(min(free, GIVEN_BACK_PAGES)):
+            # The module makes one step of a statement without columns, and one step gives one page back.
+            cursor.execute("PRAGMA incremental_vacuum(1)").fetchall()
 
 
 def set_aside(path: Path, now: float) -> Path:

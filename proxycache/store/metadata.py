@@ -15,13 +15,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from proxycache.errors import MetadataUnavailable
-from proxycache.interfaces import ChunkUse, IMetadataStore
+from proxycache.interfaces import IMetadataStore, StoredEntry
 from proxycache.log import make_logger
 from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.fields import Fields
 from proxycache.policy.validators import Validator
 
-from .database import Database, is_refusal
+from .database import PAGE, Database, give_back_pages, is_refusal
 from .pending import FORGET_CHUNK, REMOVE, REMOVE_KEY, Change, Pending
 
 T = TypeVar("T")
@@ -44,19 +44,33 @@ _RECORD_CHUNK = (
 )
 _SAVE = """
 INSERT INTO entry (id, key, variant, origin, source_url, status, fields, length, validator, validator_is_date,
-                   request_time, response_time, rangeless, chunk_size, digest, used_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   request_time, response_time, rangeless, chunk_size, digest, used_at, room, useful_until)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET
     variant = excluded.variant,
     source_url = excluded.source_url, status = excluded.status, fields = excluded.fields, length = excluded.length,
     validator = excluded.validator, validator_is_date = excluded.validator_is_date,
     request_time = excluded.request_time, response_time = excluded.response_time,
-    rangeless = excluded.rangeless, digest = excluded.digest, used_at = excluded.used_at
+    rangeless = excluded.rangeless, digest = excluded.digest, used_at = excluded.used_at,
+    room = excluded.room, useful_until = excluded.useful_until
 """
 _COLUMNS = (
     "id, key, variant, origin, source_url, status, fields, length, validator, validator_is_date, "
-    "request_time, response_time, rangeless, chunk_size, digest"
+    "request_time, response_time, rangeless, chunk_size, digest, useful_until"
 )
+
+ENTRY_ROOM = 512
+CHUNK_ROOM = 128
+"""Bytes that the row of an entry, beside its text, and the row of a chunk take in pages that are half full."""
+
+USELESS = 1000
+"""How many entries that are good for nothing are named at once."""
+
+_STOCK = f"""
+SELECT entry.id, chunk_size, room, count(idx),
+       room + coalesce(sum((size + :block - 1) / :block * :block + {CHUNK_ROOM}), 0), group_concat(idx || ':' || size)
+FROM entry LEFT JOIN chunk ON entry_id = entry.id
+"""
 
 
 def _unsigned(checksum: int) -> int:
@@ -86,7 +100,14 @@ def _digest(columns: Sequence[object]) -> int:
 
 def _row(representation: Representation, used_at: float) -> tuple[object, ...]:
     columns = _columns(representation)
-    return (*columns, _digest(columns), used_at)
+    return (*columns, _digest(columns), used_at, _room(columns), representation.useful_until)
+
+
+def _room(columns: Sequence[object]) -> int:
+    """Bytes that a row takes, with its keys in the indices, where pages are half full. Long text has its own pages."""
+    text = sum(len(column) for column in columns if isinstance(column, str | bytes))
+    keys = sum(len(column) for column in columns[:3] if isinstance(column, str | bytes))
+    return ENTRY_ROOM + min(2 * text, text + PAGE) + 2 * keys
 
 
 def _columns(representation: Representation) -> tuple[object, ...]:
@@ -111,7 +132,7 @@ def _columns(representation: Representation) -> tuple[object, ...]:
 
 def _representation(row: Sequence[object]) -> Representation | None:
     """The record of a row, or None where the row is rotten."""
-    *columns, digest = row
+    *columns, digest, useful_until = row
     if _digest(columns) != digest:
         return None
     (id, key, variant, origin, source_url, status, fields, length, validator, is_date, *rest) = columns
@@ -132,6 +153,7 @@ def _representation(row: Sequence[object]) -> Representation | None:
         vary=tuple((name.encode("latin-1"), _bytes(value)) for name, value in json.loads(str(variant))),
         rangeless=bool(rangeless),
         chunk_size=int(str(chunk_size)),
+        useful_until=useful_until if isinstance(useful_until, float) else None,
     )
 
 
@@ -198,15 +220,21 @@ class MetadataStore:
 
         return self._database.read(work).addCallback(forget).addBoth(over)
 
-    def chunk_uses(self) -> Deferred[list[ChunkUse]]:
-        """Every recorded chunk, the least recently used generation first."""
+    def room(self, representation: Representation) -> int:
+        """Bytes that its record counts for."""
+        return _room(_columns(representation))
 
-        def work(cursor: sqlite3.Cursor) -> list[ChunkUse]:
-            rows = cursor.execute(
-                "SELECT entry_id, idx, size, chunk_size FROM chunk JOIN entry ON entry.id = entry_id"
-                " ORDER BY used_at, idx"
-            )
-            return [ChunkUse(*row) for row in rows]
+    def stock(self, block: int) -> Deferred[list[StoredEntry]]:
+        """Every recorded generation, the least recently used first."""
+        return self._stock("GROUP BY entry.id ORDER BY used_at", block=block)
+
+    def useless(self, now: float, block: int) -> Deferred[list[StoredEntry]]:
+        """Some of those that are good for nothing by now."""
+        return self._stock(f"WHERE useful_until < :now GROUP BY entry.id LIMIT {USELESS}", block=block, now=now)
+
+    def _stock(self, which: str, **values: float) -> Deferred[list[StoredEntry]]:
+        def work(cursor: sqlite3.Cursor) -> list[StoredEntry]:
+            return [StoredEntry(*row) for row in cursor.execute(_STOCK + which, values)]
 
         return self._database.maintain(work)
 
@@ -272,6 +300,7 @@ class MetadataStore:
                     if not is_refusal(error):
                         raise
                     refused.append((change, str(error)))
+            give_back_pages(cursor)
             return refused
 
         def failed(failure: Failure) -> None:

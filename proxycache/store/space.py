@@ -6,16 +6,17 @@ it is needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 
 from attrs import frozen
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from proxycache.accounts import Accounts
-from proxycache.interfaces import ChunkUse, ICacheFiles
+from proxycache.interfaces import FileSystemSpace, ICacheFiles, StoredEntry
 from proxycache.log import make_logger
-from proxycache.policy.eviction import ChunkName, LeastRecentlyUsed
+from proxycache.policy.eviction import ENTRY, ChunkName, LeastRecentlyUsed
 
 LOOK_SECONDS = 1.0
 """Between two looks at the file system's free space, while something is written."""
@@ -23,7 +24,7 @@ LOOK_SECONDS = 1.0
 
 @frozen
 class SpaceLimits:
-    """@ivar max_size: bytes of cached chunks.
+    """@ivar max_size: bytes of all that is stored.
     @ivar min_free: bytes of the file system that stay free; where C{min_free_fraction} is set, that part of it.
     """
 
@@ -33,10 +34,13 @@ class SpaceLimits:
 
 
 class Space:
-    """Room for chunks.
+    """Room for chunks and for what is known of entries.
 
-    @param in_use: whether a chunk has a reader; such a one is never evicted.
-    @param evict: drops a chunk's bytes and its record; fires when its space is given back.
+    A chunk counts for whole blocks of the file system, and for its record.
+
+    @param in_use: whether a chunk, or an entry, has a reader; such a one is never evicted.
+    @param evict: drops a chunk's bytes and its record, or an entry; fires when its space is given back.
+    @param chunk_room: bytes that a chunk's record counts for.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Space:
         accounts: Accounts,
         in_use: Callable[[ChunkName], bool],
         evict: Callable[[ChunkName], Deferred[None]],
+        chunk_room: int = 0,
     ) -> None:
         self._clock = clock
         self._files = files
@@ -54,6 +59,8 @@ class Space:
         self._accounts = accounts
         self._in_use = in_use
         self._evict = evict
+        self._chunk_room = chunk_room
+        self._beside = 0
         self._order = LeastRecentlyUsed()
         self._reserved = 0
         self._leaving = 0
@@ -66,15 +73,19 @@ class Space:
 
     @property
     def used(self) -> int:
-        """Bytes of chunks on disk."""
+        """Bytes that count by now."""
         return self._order.total
 
     @property
     def limit(self) -> int:
-        """Bytes of chunks that may be on disk now."""
-        if self._free_limit is None:
-            return self._limits.max_size
-        return min(self._limits.max_size, self._free_limit)
+        """Bytes that may count now."""
+        limit = max(0, self._limits.max_size - self._beside)
+        return limit if self._free_limit is None else min(limit, self._free_limit)
+
+    def _whole(self, size: int) -> int:
+        """What a chunk of C{size} bytes counts for."""
+        block: int = self._files.block_size
+        return -(-size // block) * block + self._chunk_room
 
     def __contains__(self, name: ChunkName) -> bool:
         return name in self._order
@@ -83,21 +94,17 @@ class Space:
         """Whether any chunk of a generation is on disk."""
         return self._order.holds(id)
 
-    def restore(self, uses: list[ChunkUse]) -> None:
-        """Take over what the database knows, the least recently used first. What was used since stays newer."""
-        newer = self._order
-        self._order = LeastRecentlyUsed()
-        for use in uses:
-            self._order.admit((use.id, use.chunk), use.size)
-        for name, size in newer.items():
-            self._order.admit(name, size)
-        self.begin()
+    def restore(self, entries: Iterable[StoredEntry]) -> None:
+        """Take over what the database knows, the least recently used first, after those of earlier calls."""
+        for entry in entries:
+            self._order.restore(entry.id, entry.size, entry.count, partial(self._members, entry))
+
+    def _members(self, entry: StoredEntry) -> dict[int, int]:
+        return {index: self._whole(size) for index, size in entry.chunks().items()} | {ENTRY: entry.room}
 
     def retain(self, ids: Collection[str]) -> None:
-        """The chunks of all other generations are gone."""
-        for name, _ in self._order.items():
-            if name[0] not in ids:
-                self._order.remove(name)
+        """All other generations are gone."""
+        self._order.retain(ids)
 
     def begin(self) -> None:
         """Room may be had from now on: what was on the disk before is known, or never will be. Idempotent."""
@@ -110,19 +117,23 @@ class Space:
         self._looking = True
         self._looked = self._clock.seconds()
 
-        def found(space: tuple[int, int]) -> None:
-            total, free = space
-            keep = max(self._limits.min_free, int(total * self._limits.min_free_fraction))
+        def found(space: FileSystemSpace) -> None:
+            keep = max(self._limits.min_free, int(space.total * self._limits.min_free_fraction))
             # What is on its way off the disk is not free yet, and will be.
-            self._free_limit = max(0, self._order.total + self._leaving + free - keep)
+            self._free_limit = max(0, self._order.total + self._leaving + space.free - keep)
+            self._beside = space.beside
 
         def over(result: object) -> None:
             self._looking = False
 
         return self._files.space().addCallbacks(found, lambda _: None).addBoth(over)
 
+    def _look_at_times(self) -> None:
+        if not self._looking and self._clock.seconds() - self._looked >= LOOK_SECONDS:
+            self.look()
+
     def reserve(self, size: int) -> Deferred[bool]:
-        """Make room for C{size} more bytes, to be admitted or released. Waits for L{begin}.
+        """Make room for a chunk of C{size} bytes, to be admitted or released. Waits for L{begin}.
 
         @return: fires with True when the bytes of what had to go are given back; with False where all that could go
             is in use.
@@ -131,16 +142,19 @@ class Space:
             early: Deferred[bool] = Deferred()
             self._early.append((size, early))
             return early
-        if not self._looking and self._clock.seconds() - self._looked >= LOOK_SECONDS:
-            self.look()
-        self.make_room(size)
-        if self._order.total + self._reserved + size > self.limit:
+        self._look_at_times()
+        whole = self._whole(size)
+        if not self._fits(whole):
             return succeed(False)
-        self._reserved += size
+        self._reserved += whole
         granted: Deferred[bool] = Deferred()
-        self._waiting.append((size, granted))
+        self._waiting.append((whole, granted))
         self._grant()
         return granted
+
+    def _fits(self, size: int) -> bool:
+        self.make_room(size)
+        return self._order.total + self._reserved + size <= self.limit
 
     def _grant(self) -> None:
         """Those who wait get their room in order, as what was evicted leaves the disk."""
@@ -159,11 +173,16 @@ class Space:
         if excess <= 0:
             return
         for name in self._order.victims(excess, self._in_use):
-            before = self._order.total
+            freed = self._order.size(name)
+            if freed is None:
+                # It went with its last chunk.
+                continue
             self._order.remove(name)
-            freed = before - self._order.total
             self._leaving += freed
-            self._accounts.evicted_chunks += 1
+            if name[1] == ENTRY:
+                self._accounts.evicted_entries += 1
+            else:
+                self._accounts.evicted_chunks += 1
             self._evict(name).addBoth(self._left, freed)
 
     def _left(self, _: object, size: int) -> None:
@@ -171,19 +190,36 @@ class Space:
         self._grant()
 
     def release(self, size: int) -> None:
-        """What was reserved was not written."""
-        self._reserved -= size
+        """The chunk for which room was reserved was not written."""
+        self._reserved -= self._whole(size)
         self._grant()
 
     def admit(self, name: ChunkName, size: int) -> None:
         """A chunk for which room was reserved was written."""
-        self._reserved -= size
-        self._order.admit(name, size)
+        whole = self._whole(size)
+        self._reserved -= whole
+        self._order.admit(name, whole)
+
+    def admit_entry(self, id: str, room: int) -> bool:
+        """An entry is to be recorded, or recorded anew, and counts for C{room} bytes.
+
+        @return: False where all that could go is in use: it is not to be recorded.
+        """
+        name = (id, ENTRY)
+        before = self._order.size(name)
+        if self._early is None:
+            self._look_at_times()
+            self._order.use(name)
+            fits = self._fits(room - (before or 0))
+            if name not in self._order if before is not None else not fits:
+                return False
+        self._order.admit(name, room)
+        return True
 
     def use(self, name: ChunkName) -> None:
-        """A chunk was read."""
+        """A chunk was read, or what is known of an entry."""
         self._order.use(name)
 
     def remove(self, name: ChunkName) -> None:
-        """A chunk is gone."""
+        """A chunk is gone, or what was known of an entry."""
         self._order.remove(name)

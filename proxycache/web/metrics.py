@@ -51,6 +51,7 @@ class _AccountsCollector(Collector):
             ("damaged_chunks", "Chunks whose cached bytes could not be used.", accounts.damaged_chunks),
             ("write_failures", "Chunks that could not be written.", accounts.write_failures),
             ("evicted_chunks", "Chunks dropped for space.", accounts.evicted_chunks),
+            ("evicted_entries", "Entries without chunks dropped for space.", accounts.evicted_entries),
             ("database_failures", "Failures of the database.", accounts.database_failures),
             ("lost_log_lines", "Lines of the access log that could not be written.", accounts.lost_log_lines),
         ):
@@ -60,8 +61,8 @@ class _AccountsCollector(Collector):
             ("running_fills", "Requests to origins whose body lands in the cache.", accounts.running_fills),
             ("queued_fetches", "Requests to origins that wait for a connection.", accounts.queued_fetches),
             ("waiters", "Readers that wait for a byte.", accounts.waiters),
-            ("cached_bytes", "Bytes of cached chunks.", used),
-            ("cache_limit_bytes", "Bytes that may be cached now.", limit),
+            ("cached_bytes", "Bytes of all that is stored: chunks in whole blocks, and records.", used),
+            ("cache_limit_bytes", "Bytes that may be stored now.", limit),
         ):
             yield GaugeMetricFamily(f"proxycache_{name}", text, value=value)
 

@@ -37,6 +37,13 @@ class Index:
         with contextlib.closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as connection:
             return connection.execute(sql, (source_url.encode(),)).fetchall()
 
+    @property
+    def version(self) -> int:
+        """Of its schema."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as connection:
+            ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+            return int(version)
+
     def copied(self, directory: Path) -> "Index":
         """A copy of the files as they lie there, to be looked into without touching them."""
         directory.mkdir()

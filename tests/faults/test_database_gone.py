@@ -45,6 +45,7 @@ def test_during_a_download(rig: Rig) -> None:
 
 def test_from_the_future(rig: Rig) -> None:
     known = rig.put_cached(2)
+    version = rig.index.version
     rig.index.execute("PRAGMA user_version=99")
     known.read_as_hit()
     rig.proxy.stop()
@@ -57,6 +58,6 @@ def test_from_the_future(rig: Rig) -> None:
     assert "99" in line
     assert rig.index.set_aside() == aside
     rig.proxy.kill()
-    rig.index.execute("PRAGMA user_version=1")
+    rig.index.execute(f"PRAGMA user_version={version}")
     rig.proxy.start()
     known.read_as_hit()

@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from proxycache.policy.fields import Fields, Line
 from proxycache.policy.freshness import (
     HEURISTIC_STATUSES,
+    LONG_STALE_SECONDS,
     Ttls,
     current_age,
     explicit_lifetime,
     lifetime,
     remaining,
     response_directives,
+    useful_until,
 )
 
 from .casefile import Case, cases
@@ -71,3 +73,30 @@ def test_the_formula_of_section_4_2_3(age: int | None, date_ago: int | None, del
         lines.append((b"Date", http_date(response_time - date_ago)))
     representation = stored(*lines, request_time=response_time - delay, response_time=response_time)
     assert current_age(representation, NOW) == max(date_ago or 0, (age or 0) + delay) + resident
+
+
+DAY = LONG_STALE_SECONDS
+AGED = (b"Age", b"10")
+
+
+@pytest.mark.parametrize(
+    ("lines", "ttl", "stale_if_error", "good_for"),
+    [
+        ([(b"Cache-Control", b"max-age=60")], None, None, 60 + DAY),
+        ([(b"Cache-Control", b"max-age=60"), AGED], None, None, 50 + DAY),
+        ([(b"Cache-Control", b"max-age=60, must-revalidate")], None, None, 60),
+        ([(b"Cache-Control", b"s-maxage=60, stale-if-error=9999999")], None, None, 60),
+        ([(b"Cache-Control", b"max-age=60, stale-if-error=100000")], None, None, 60 + 100_000),
+        ([(b"Cache-Control", b"max-age=60, stale-while-revalidate=200000, stale-if-error=1")], None, None, 200_060),
+        ([(b"Cache-Control", b"max-age=60")], None, 300_000, 300_060),
+        ([], 600, None, 600 + DAY),
+        ([(b"Cache-Control", b"no-cache")], 600, None, 600),
+        ([(b"ETag", b'W/"v1"'), (b"Cache-Control", b"max-age=0")], None, None, None),
+        ([(b"Last-Modified", http_date(NOW)), (b"Cache-Control", b"max-age=0")], None, None, None),
+    ],
+)
+def test_until_when_it_is_good_for_anything(
+    lines: list[Line], ttl: float | None, stale_if_error: float | None, good_for: float | None
+) -> None:
+    until = useful_until(stored(*lines), Ttls(ttl), stale_if_error)
+    assert until == (None if good_for is None else NOW + good_for)

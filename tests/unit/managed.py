@@ -108,10 +108,12 @@ class Managed:
         length: int = 100,
         vary: bytes | None = None,
         etag: bytes = b'"v1"',
+        fields: tuple[Line, ...] = (),
     ) -> Generation:
         """Ask the origin, which answers, and sends no body yet; unless by HEAD, somebody begins to read it."""
         heard = self.ask(name, *lines, head=head, length=None if head else length)
-        about = [(b"ETag", etag), (b"Cache-Control", b"max-age=60"), (b"Content-Length", b"%d" % length)]
+        about = list(fields or ((b"ETag", etag), (b"Cache-Control", b"max-age=60")))
+        about.append((b"Content-Length", b"%d" % length))
         if vary is not None:
             about.append((b"Vary", vary))
         self.response = self.origin.last.respond(200, *about, body_length=length)

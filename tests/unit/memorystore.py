@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from proxycache.interfaces import ChunkUse, IMetadataStore
+from proxycache.interfaces import IMetadataStore, StoredEntry
 from proxycache.policy.entry import Representation, StoredRepresentation
 
 
@@ -17,6 +17,7 @@ class MemoryStore:
 
     @ivar writes: what it was told of entries, one word each.
     @ivar chunks: checksum by generation and index.
+    @ivar entry_room: bytes that the record of an entry counts for.
     @ivar failure: why nothing can be written, as a test wants it.
     @ivar unwritten: generations that then count as not recorded.
     """
@@ -25,6 +26,7 @@ class MemoryStore:
         self.writes: list[str] = []
         self.saved: dict[str, Representation] = {}
         self.chunks: dict[tuple[str, int], int] = {}
+        self.entry_room = 0
         self.failure: str | None = None
         self.unwritten: set[str] = set()
 
@@ -58,7 +60,13 @@ class MemoryStore:
     def used(self, id: str, when: float) -> None:
         self.writes.append("used")
 
-    def chunk_uses(self) -> Deferred[list[ChunkUse]]:
+    def room(self, representation: Representation) -> int:
+        return self.entry_room
+
+    def stock(self, block: int) -> Deferred[list[StoredEntry]]:
+        return succeed([])
+
+    def useless(self, now: float, block: int) -> Deferred[list[StoredEntry]]:
         return succeed([])
 
     def known_ids(self) -> Deferred[set[str]]:

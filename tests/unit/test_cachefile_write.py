@@ -234,8 +234,9 @@ async def test_the_directory(tmp_path: Path, disk: Disk) -> None:
     found = await files.list_files()
     assert sorted((file.id, file.size) for file in found) == [(id, 1) for id in ids]
     assert all(0 <= file.allocated <= 64 * 1024 for file in found)
-    total, free = await files.space()
-    assert 0 < free <= total
+    space = await files.space()
+    assert 0 < space.free <= space.total
+    assert files.block_size == os.statvfs(tmp_path).f_frsize
 
 
 @asynchronous

@@ -34,6 +34,9 @@ from .openedindex import Index
 from .recorder import Recorder
 from .threadedclock import ThreadedClock
 
+NEWEST = len(database._steps())
+"""The schema's version."""
+
 
 @pytest.fixture
 def index(tmp_path: Path, disk: Disk, clock: ThreadedClock) -> Iterator[Index]:
@@ -62,7 +65,7 @@ async def test_a_fresh_schema(index: Index) -> None:
     assert index.database.state() is not None
     index.database.start()
     assert index.database.state() is None
-    assert await index.database.read(version) == 1
+    assert await index.database.read(version) == NEWEST
     assert index.rows("PRAGMA journal_mode") == [("wal",)]
     tables = {name for (name,) in index.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert tables == {"entry", "chunk"}
@@ -223,7 +226,7 @@ async def test_a_corrupt_file_is_set_aside_at_the_start(
     bad = index.path.read_bytes()
     index.database.start()
     assert index.database.state() is None
-    assert await index.database.read(version) == 1
+    assert await index.database.read(version) == NEWEST
     (aside,) = tmp_path.glob("index.sqlite.corrupt-*")
     assert aside.read_bytes() == bad
     assert log.levels() == ["error"]
@@ -283,7 +286,7 @@ async def test_a_deleted_file_is_made_anew(index: Index) -> None:
     with pytest.raises(MetadataUnavailable):
         await index.database.write(insert)
     await index.recover()
-    assert await index.database.read(version) == 1
+    assert await index.database.read(version) == NEWEST
     assert index.rows("SELECT name FROM sqlite_master WHERE name = 'sample'") == []
     assert index.rebuilt == 1
     assert index.accounts.database_failures > 0
@@ -330,7 +333,7 @@ async def test_a_new_file_may_have_the_inode_of_the_lost_one(index: Index, monke
     with pytest.raises(MetadataUnavailable):
         await index.database.read(version)
     await index.recover()
-    assert await index.database.read(version) == 1
+    assert await index.database.read(version) == NEWEST
     assert index.rebuilt == 1
 
 
@@ -368,7 +371,7 @@ async def test_a_slow_answer_is_none(index: Index, stuck: Event) -> None:
     index.clock.advance(ANSWER_TIMEOUT_SECONDS)
     await go_without(slow)
     assert index.database.state() is None
-    assert await index.database.read(version) == 1
+    assert await index.database.read(version) == NEWEST
 
 
 @asynchronous
@@ -386,7 +389,7 @@ async def test_a_query_that_hangs_makes_it_unavailable(index: Index, stuck: Even
     stuck.set()
     await index.recover()
     assert index.database.state() is None
-    assert await index.database.read(version) == 1
+    assert await index.database.read(version) == NEWEST
     assert (index.rebuilt, index.accounts.database_failures) == (0, 1)
 
 
@@ -400,7 +403,7 @@ async def test_it_is_opened_again_while_a_query_still_hangs(index: Index, stuck:
     index.clock.advance(LOOK_SECONDS)
     index.clock.advance(CLOSE_SECONDS)
     await until(lambda: index.database.state() is None)
-    assert await index.database.read(version) == 1
+    assert await index.database.read(version) == NEWEST
     stuck.set()
 
 
@@ -411,7 +414,7 @@ async def test_a_slow_query_among_others_is_its_own_affair(index: Index, stuck: 
     await slow.at_work()
     index.clock.advance(ANSWER_TIMEOUT_SECONDS)
     await go_without(slow)
-    assert await index.database.read(version) == 1
+    assert await index.database.read(version) == NEWEST
     index.clock.advance(10 * HANG_SECONDS)
     assert (index.database.state(), index.accounts.database_failures) == (None, 0)
 
@@ -430,12 +433,12 @@ async def test_queries_in_line_are_no_failure(index: Index) -> None:
         index.clock.advance(ANSWER_TIMEOUT_SECONDS * 0.9)
         event.set()
         if event is let_go[0]:
-            assert [await query.answer for query in at_work] == [1, 1, 1]
+            assert [await query.answer for query in at_work] == [NEWEST] * 3
         else:
             await go_without(*at_work)
     await go_without(*crowd)
     # Nobody waits for them any more: they hold nobody up either.
-    assert await index.database.read(version) == 1
+    assert await index.database.read(version) == NEWEST
     assert not any(query.begun for query in (*rounds[-1], *crowd))
     index.clock.advance(10 * HANG_SECONDS)
     assert (index.database.state(), index.accounts.database_failures) == (None, 0)
@@ -456,7 +459,7 @@ async def test_a_batch_that_hangs_is_told_of(index: Index, stuck: Event) -> None
     assert index.database.state() is None
     index.clock.advance(LOOK_SECONDS)
     assert "a batch has been at work for 10 s" in (index.database.state() or "")
-    assert await index.database.read(version) == 1
+    assert await index.database.read(version) == NEWEST
     stuck.set()
     await pending
     assert index.database.state() is None
@@ -470,7 +473,7 @@ async def test_after_the_recovery_it_is_available(index: Index) -> None:
     with pytest.raises(MetadataUnavailable):
         await index.database.write(insert)
     await index.recover()
-    assert await index.database.read(version) == 1
+    assert await index.database.read(version) == NEWEST
     assert index.database.state() is None
 
 
@@ -484,7 +487,7 @@ async def test_reading_goes_on_while_writing_fails(index: Index, monkeypatch: py
     with pytest.raises(MetadataUnavailable, match="locked"):
         await index.database.write(insert)
     assert "locked" in (index.database.state() or "")
-    assert await index.database.read(version) == 1
+    assert await index.database.read(version) == NEWEST
     other.execute("ROLLBACK")
     other.close()
     await index.database.write(insert)
@@ -502,7 +505,7 @@ async def test_a_directory_in_the_way_is_looked_at_again(index: Index) -> None:
     index.path.rmdir()
     await index.recover()
     assert index.database.state() is None
-    assert await index.database.read(version) == 1
+    assert await index.database.read(version) == NEWEST
 
 
 @asynchronous
@@ -569,7 +572,7 @@ async def test_what_can_only_be_read_is_opened_anew_every_second(index: Index, m
     for number in (1, 2, 3):
         assert index.openings == number
         assert "readonly" in (index.database.state() or "")
-        assert await index.database.read(version) == 1
+        assert await index.database.read(version) == NEWEST
         await index.recover()
     assert (index.openings, index.database.state()) == (4, None)
     for _ in range(3):
@@ -602,7 +605,7 @@ async def test_it_serves_while_all_of_it_is_read(index: Index, monkeypatch: pyte
     index.database.start()
     await until(lambda: begun == [False])
     index.clock.advance(10 * HANG_SECONDS)
-    assert await index.database.read(version) == 1
+    assert await index.database.read(version) == NEWEST
     await index.database.write(insert)
     assert index.database.state() is None
     stuck.set()

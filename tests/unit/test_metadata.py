@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 from attrs import evolve
@@ -13,13 +15,14 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from proxycache.errors import MetadataUnavailable
-from proxycache.interfaces import ChunkUse
+from proxycache.interfaces import StoredEntry
 from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.fields import Fields
 from proxycache.policy.validators import Validator
 from proxycache.store import database, metadata
+from proxycache.store.database import FREE_PAGES, LOG_PAGES, PAGE
 from proxycache.store.disk import Disk
-from proxycache.store.metadata import FLUSH_SECONDS, RETRY_SECONDS
+from proxycache.store.metadata import CHUNK_ROOM, FLUSH_SECONDS, RETRY_SECONDS
 from proxycache.store.pending import Pending
 
 from .asynchronous import asynchronous, until
@@ -158,14 +161,12 @@ async def test_the_order_of_use(index: Index) -> None:
     for when, id in enumerate((BARE.id, DATED.id, FULL.id, "nobody")):
         store.used(id, float(when))
     await store.flush()
-    assert await store.chunk_uses() == [
-        ChunkUse(BARE.id, 0, 21, BARE.chunk_size),
-        ChunkUse(BARE.id, 1, 11, BARE.chunk_size),
-        ChunkUse(DATED.id, 0, 22, DATED.chunk_size),
-        ChunkUse(DATED.id, 1, 12, DATED.chunk_size),
-        ChunkUse(FULL.id, 0, 20, FULL.chunk_size),
-        ChunkUse(FULL.id, 1, 10, FULL.chunk_size),
-    ]
+    sizes = [({0: 21, 1: 11}, BARE), ({0: 22, 1: 12}, DATED), ({0: 20, 1: 10}, FULL)]
+    for entry, (chunks, representation) in zip(await store.stock(block=16), sizes, strict=True):
+        room = store.room(representation)
+        whole = room + 48 + 2 * CHUNK_ROOM
+        assert entry == StoredEntry(representation.id, representation.chunk_size, room, 2, whole, entry.packed)
+        assert entry.chunks() == chunks
     assert [stored.representation.id for stored in await store.load(KEY)] == [FULL.id, BARE.id]
 
 
@@ -354,7 +355,7 @@ async def test_while_it_is_away_the_oldest_records_go_first(
 async def test_a_store_without_a_database_says_so(tmp_path: Path, disk: Disk, clock: ThreadedClock) -> None:
     index = Index(tmp_path / "index.sqlite", disk, clock)
     assert index.metadata.state() is not None
-    for pending in (index.metadata.load(KEY), index.metadata.chunk_uses(), index.metadata.known_ids()):
+    for pending in (index.metadata.load(KEY), index.metadata.stock(1), index.metadata.known_ids()):
         with pytest.raises(MetadataUnavailable):
             await pending
     index.metadata.save(FULL)
@@ -423,3 +424,79 @@ async def test_whatever_an_origin_sends_comes_back(index: Index) -> None:
     for number, sample in enumerate(samples):
         expected = evolve(sample, id=f"{number:032x}", key=b"%d" % number)
         assert await index.metadata.load(b"%d" % number) == [StoredRepresentation(expected, {})]
+
+
+@asynchronous
+async def test_what_is_good_for_nothing(index: Index) -> None:
+    store = index.metadata
+    store.save(evolve(FULL, useful_until=100.5))
+    store.record_chunk(FULL.id, 3, 0, 10)
+    store.save(evolve(BARE, useful_until=99.5))
+    store.save(DATED)
+    await store.flush()
+    assert [entry.id for entry in await store.useless(99.0, 1)] == []
+    assert [entry.id for entry in await store.useless(100.0, 1)] == [BARE.id]
+    found = {entry.id: entry.chunks() for entry in await store.useless(101.0, 1)}
+    assert found == {FULL.id: {3: 10}, BARE.id: {}}
+    assert {stored.representation.useful_until for stored in await store.load(KEY)} == {100.5, 99.5}
+    store.save(FULL)
+    await store.flush()
+    assert [entry.id for entry in await store.useless(101.0, 1)] == [BARE.id]
+
+
+@asynchronous
+async def test_an_entry_without_chunks_is_in_stock(index: Index) -> None:
+    index.metadata.save(BARE)
+    await index.metadata.flush()
+    room = index.metadata.room(BARE)
+    assert await index.metadata.stock(4096) == [StoredEntry(BARE.id, BARE.chunk_size, room, 0, room, None)]
+
+
+@pytest.mark.parametrize("text", [0, 300, 1500, 3000, 20_000])
+@asynchronous
+async def test_records_count_for_what_they_take(index: Index, text: int) -> None:
+    """However they come and go, the database is no larger, nor is what they count for without measure."""
+    store, count = index.metadata, 600
+    alive: list[Representation] = []
+
+    def add(number: int) -> None:
+        about = evolve(BARE, id=uuid.uuid4().hex, key=b"films:/%x" % number, fields=Fields([(b"X", b"x" * text)]))
+        alive.append(about)
+        store.save(about)
+        store.record_chunk(about.id, 0, number, 100)
+
+    for number in range(count):
+        add(number)
+    chance = Random(text)
+    for round in range(4):
+        for number in range(count):
+            store.remove(alive.pop(chance.randrange(len(alive))).id)
+            add(count * round + number)
+        await store.flush()
+    counted = sum(store.room(each) + CHUNK_ROOM for each in alive)
+    ((pages,),), ((free,),) = index.rows("PRAGMA page_count"), index.rows("PRAGMA freelist_count")
+    assert isinstance(pages, int)
+    assert isinstance(free, int)
+    used = (pages - free) * PAGE
+    assert used / 3 < counted
+    assert used <= counted + 16 * PAGE
+
+
+@asynchronous
+async def test_a_database_becomes_smaller_with_what_is_in_it(index: Index) -> None:
+    store = index.metadata
+    for number in range(2000):
+        store.save(evolve(BARE, id=f"{number:032x}", key=b"%d" % number, fields=Fields([(b"X", b"x" * 1000)])))
+    await store.flush()
+    ((before,),) = index.rows("PRAGMA page_count")
+    for number in range(2000):
+        store.remove(f"{number:032x}")
+    for _ in range(20):
+        store.used("nobody", 0.0)
+        await store.flush()
+    ((after,),) = index.rows("PRAGMA page_count")
+    assert isinstance(before, int)
+    assert isinstance(after, int)
+    assert before > 500
+    assert after <= FREE_PAGES + 20
+    assert index.path.with_name("index.sqlite-wal").stat().st_size <= 8 * LOG_PAGES * PAGE

@@ -75,11 +75,12 @@ def test_a_database_where_a_link_leads(tmp_path: Path) -> None:
 
 
 def test_the_copy_before_an_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, copy, target = (tmp_path / name for name in ("index.sqlite", "index.sqlite.schema-1", "somebody's"))
+    steps = database._steps()
+    path, target = tmp_path / "index.sqlite", tmp_path / "somebody's"
+    copy = tmp_path / f"index.sqlite.schema-{len(steps)}"
     prepare_file(path)
     copy.symlink_to(target)
     target.write_bytes(b"somebody's")
-    steps = database._steps()
     monkeypatch.setattr(database, "_steps", lambda: [*steps, "CREATE TABLE later (value);"])
     prepare_file(path)
     assert mode(copy) == 0o600

@@ -7,8 +7,8 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from proxycache.accounts import Accounts
-from proxycache.interfaces import ChunkUse, ICacheFiles
-from proxycache.policy.eviction import ChunkName
+from proxycache.interfaces import FileSystemSpace, ICacheFiles, StoredEntry
+from proxycache.policy.eviction import ENTRY, ChunkName
 from proxycache.store.space import LOOK_SECONDS, Space, SpaceLimits
 
 from .filesystem import FileSystem
@@ -21,7 +21,13 @@ class Room:
     """
 
     def __init__(
-        self, limits: SpaceLimits, total: int = 10**9, free: int = 10**9, slow: bool = False, begun: bool = True
+        self,
+        limits: SpaceLimits,
+        total: int = 10**9,
+        free: int = 10**9,
+        slow: bool = False,
+        begun: bool = True,
+        chunk_room: int = 0,
     ) -> None:
         self.clock = Clock()
         self.files = FileSystem(total, free)
@@ -30,7 +36,9 @@ class Room:
         self.evicted: list[ChunkName] = []
         self.slow = slow
         self.leaving: list[Deferred[None]] = []
-        self.space = Space(self.clock, self.files, limits, self.accounts, self.pinned.__contains__, self._evict)
+        self.space = Space(
+            self.clock, self.files, limits, self.accounts, self.pinned.__contains__, self._evict, chunk_room
+        )
         if begun:
             self.space.begin()
 
@@ -61,6 +69,13 @@ def answer(pending: Deferred[bool]) -> bool | None:
     heard: list[bool] = []
     pending.addCallback(heard.append)
     return heard[0] if heard else None
+
+
+def stored(id: str, sizes: dict[int, int], room: int = 0, chunk_room: int = 0) -> StoredEntry:
+    """An entry in the database, whose chunks are no larger than a block."""
+    packed = ",".join(f"{chunk}:{size}" for chunk, size in sizes.items()) or None
+    whole = room + sum(sizes.values()) + chunk_room * len(sizes)
+    return StoredEntry(id, 100, room, len(sizes), whole, packed)
 
 
 def names(*chunks: int) -> list[ChunkName]:
@@ -213,7 +228,9 @@ def test_nothing_is_written_before_it_is_known_what_is_there() -> None:
     room = Room(SpaceLimits(100), begun=False)
     first, second = room.space.reserve(30), room.space.reserve(30)
     assert (first.called, second.called) == (False, False)
-    room.space.restore([ChunkUse("a", chunk, 10, 10) for chunk in range(10)])
+    room.space.restore([stored("a", dict.fromkeys(range(10), 10))])
+    assert (first.called, second.called) == (False, False)
+    room.space.begin()
     assert answer(first)
     assert answer(second)
     assert room.evicted == names(*range(6))
@@ -242,13 +259,13 @@ def test_the_disk_is_looked_at_once_in_a_while() -> None:
 
 def test_one_look_at_a_time() -> None:
     room = Room(SpaceLimits(100))
-    slow: Deferred[tuple[int, int]] = Deferred()
+    slow: Deferred[FileSystemSpace] = Deferred()
     room.files.answer = slow
     room.reserve(1)
     room.clock.advance(10 * LOOK_SECONDS)
     room.reserve(1)
     assert room.files.looks == 1
-    slow.callback((1000, 40))
+    slow.callback(FileSystemSpace(1000, 40))
     assert room.space.limit == 40
     room.files.answer = None
     room.reserve(1)
@@ -259,8 +276,90 @@ def test_restored_from_the_database() -> None:
     room = Room(SpaceLimits(100))
     room.write(1)
     room.write(0, id="new")
-    room.space.restore([ChunkUse("a", 0, 10, 100), ChunkUse("a", 1, 99, 100), ChunkUse("a", 2, 10, 100)])
+    room.space.restore([stored("a", {0: 10, 1: 99, 2: 10})])
     assert room.space.used == 40
     assert room.reserve(90)
     # What was used since the start is newer than all the database knows.
     assert room.evicted == [("a", 0), ("a", 2), ("a", 1)]
+
+
+def test_restored_a_second_time() -> None:
+    """As after a database that was lost half way through."""
+    room = Room(SpaceLimits(1000))
+    entries = [stored("a", {0: 10, 1: 20}, room=5), stored("b", {}, room=7)]
+    for _ in range(2):
+        room.space.restore(entries)
+        assert room.space.used == 42
+    room.space.use(("a", 1))
+    room.space.restore(entries)
+    assert room.space.used == 42
+    room.space.make_room(1000)
+    assert room.evicted == [("a", 0), ("b", ENTRY), ("a", 1), ("a", ENTRY)]
+
+
+def test_a_chunk_counts_for_whole_blocks_and_its_record() -> None:
+    room = Room(SpaceLimits(10_000), chunk_room=100)
+    room.files.block_size = 4096
+    room.write(0, size=1)
+    assert room.space.used == 4196
+    room.write(1, size=4096)
+    assert room.space.used == 2 * 4196
+    assert room.reserve(1)
+    assert room.evicted == names(0)
+    room.space.release(1)
+    assert room.space.used == 4196
+    room.space.restore([stored("b", {0: 4096}, room=4, chunk_room=100)])
+    assert room.space.used == 2 * 4196 + 4
+    room.space.use(("b", 0))
+    room.space.remove(("b", ENTRY))
+    assert room.space.used == 2 * 4196
+
+
+def test_an_entry_counts_and_goes_after_its_chunks() -> None:
+    room = Room(SpaceLimits(100))
+    assert room.space.admit_entry("a", 10)
+    assert room.space.admit_entry("b", 10)
+    room.fill(3)
+    assert room.space.used == 50
+    assert not room.space.holds("b")
+    room.space.use(("b", ENTRY))
+    room.space.use(("a", 0))
+    assert room.reserve(100)
+    assert room.evicted == [("a", 1), ("a", 2), ("b", ENTRY), ("a", 0), ("a", ENTRY)]
+    assert (room.accounts.evicted_chunks, room.accounts.evicted_entries) == (3, 2)
+
+
+def test_an_entry_that_there_is_no_room_for() -> None:
+    room = Room(SpaceLimits(100))
+    room.fill(10)
+    room.pinned.update(names(*range(9)))
+    assert room.space.admit_entry("b", 10)
+    assert room.evicted == names(9)
+    room.pinned.add(("b", ENTRY))
+    assert not room.space.admit_entry("c", 1)
+    assert room.space.used == 100
+    # What is recorded already, and becomes a little larger, is in use itself.
+    assert room.space.admit_entry("b", 20)
+    assert room.space.used == 110
+    assert room.space.admit_entry("b", 5)
+    assert room.space.used == 95
+
+
+def test_an_entry_that_has_to_go_itself_is_not_recorded_again() -> None:
+    room = Room(SpaceLimits(100, min_free=30))
+    assert room.space.admit_entry("a", 50)
+    room.files.free = 0
+    room.space.look()
+    assert not room.space.admit_entry("a", 50)
+    assert room.evicted == [("a", ENTRY)]
+    assert room.space.used == 0
+
+
+def test_what_lies_beside_leaves_less_room() -> None:
+    room = Room(SpaceLimits(100))
+    room.files.beside = 30
+    room.space.look()
+    assert room.space.limit == 70
+    room.files.beside = 300
+    room.space.look()
+    assert room.space.limit == 0
