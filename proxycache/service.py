@@ -145,7 +145,7 @@ class CacheService(Service):
 
     def startService(self) -> None:
         """Open the database and take stock of what is on the disk; neither keeps anybody from being served."""
-        super().startService()
+        Service.startService(self)
         self._disk.start()
         self._database_disk.start()
         self._log_disk.start()
@@ -212,7 +212,7 @@ class CacheService(Service):
 
     def stopService(self) -> Deferred[None]:
         """Stop fetching, write what is recorded, close."""
-        super().stopService()
+        Service.stopService(self)
 
         return Deferred.fromCoroutine(self._stop())
 
@@ -228,7 +228,7 @@ class RootService(MultiService):
     """
 
     def __init__(self, reactor: Any, stop_timeout: float) -> None:
-        super().__init__()
+        MultiService.__init__(self)
         self._reactor = reactor
         self._stop_timeout = stop_timeout
         self._public: list[tuple[StreamServerEndpointService, ObjectSite]] = []
@@ -243,7 +243,7 @@ class RootService(MultiService):
     def privilegedStartService(self) -> None:
         """Listen. A port that cannot be had stops the start, with one line."""
         try:
-            super().privilegedStartService()
+            MultiService.privilegedStartService(self)
         except (CannotListenError, OSError) as error:
             # By now twistd has put its log in the place of stderr.
             print(f"proxycache: {error}", file=sys.__stderr__)
@@ -261,7 +261,7 @@ class RootService(MultiService):
             self._log.warn(
                 "{late} answers cut off: they took more than {seconds:g} s", late=late, seconds=self._stop_timeout
             )
-        await super().stopService()
+        await MultiService.stopService(self)
 
     async def _close(self, listener: StreamServerEndpointService, site: ObjectSite) -> int:
         await listener.stopService()

@@ -86,19 +86,19 @@ class ExactParser(HTTPClientParser):
     _transferDecoders = {b"chunked": ExactChunks}  # noqa: RUF012 - as the base class has it
 
     def __init__(self, request: Request, finisher: Callable[[bytes], None], torn: Callable[[], bool]) -> None:
-        super().__init__(request, finisher)
+        HTTPClientParser.__init__(self, request, finisher)
         self.torn = torn
         self._interim = 0
         self._head_bytes = 0
 
     def connectionMade(self) -> None:
         """A header section begins: of the response, or of what follows an interim one."""
-        super().connectionMade()
+        HTTPClientParser.connectionMade(self)
         self._lines: list[Line] = []
 
     def dataReceived(self, data: bytes) -> None:
         """What does not begin as HTTP does is known for that before its first line ends, where it ever does."""
-        super().dataReceived(data)
+        HTTPClientParser.dataReceived(self, data)
         if self.state == STATUS and not b"HTTP/".startswith(self._buffer[:5]):
             raise ParseError("not HTTP", self._buffer[:80])
 
@@ -107,13 +107,13 @@ class ExactParser(HTTPClientParser):
         self._head_bytes += len(line) + LINE_OVERHEAD
         if self._head_bytes > MAX_HEADER_BYTES:
             raise Unacceptable("the origin's header section is too large", line[:80])
-        super().lineReceived(line)
+        HTTPClientParser.lineReceived(self, line)
 
     def headerReceived(self, name: bytes, value: bytes) -> None:
         """Bytes that could end a line elsewhere become spaces (RFC 9110, section 5.5)."""
         name, value = name.strip(b" \t"), value.replace(b"\r", b" ").replace(b"\0", b" ")
         self._lines.append((name, value))
-        super().headerReceived(name, value)
+        HTTPClientParser.headerReceived(self, name, value)
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refused, in place of hanging up without a word."""
@@ -143,7 +143,7 @@ class ExactParser(HTTPClientParser):
         if b"close" in {member.lower() for member in fields.members(b"connection")}:
             self.request.persistent = False
         self._understand(fields)
-        super().allHeadersReceived()
+        HTTPClientParser.allHeadersReceived(self)
 
     def _understand(self, fields: Fields) -> None:
         """The transfer codings (RFC 9112, section 6.3): one that is not known ends with the connection."""
@@ -161,7 +161,7 @@ class ExactParser(HTTPClientParser):
 
     def statusReceived(self, status: bytes) -> None:
         """Three digits, as RFC 9112, section 4, has it."""
-        super().statusReceived(status)
+        HTTPClientParser.statusReceived(self, status)
         if not re.match(rb"HTTP/\d\.\d [1-9]\d\d(?: |$)", status):
             raise ParseError("not a status line", status[:80])
 
@@ -238,7 +238,7 @@ class ExactProtocol(HTTP11ClientProtocol):
             cast(Any, self.transport).abortConnection()
             if self._parser is not None and self._parser.state in (STATUS, HEADER) and not reason.check(ParseError):
                 reason = Failure(ParseError(reason.getErrorMessage(), b""))
-        super()._giveUp(reason)
+        HTTP11ClientProtocol._giveUp(self, reason)
 
     def _stop_upload(self) -> None:
         upload, self._upload = self._upload, None
@@ -256,7 +256,7 @@ class ExactProtocol(HTTP11ClientProtocol):
             assert self.transport is not None
             self.transport.loseConnection()
         else:
-            super().dataReceived(data)
+            HTTP11ClientProtocol.dataReceived(self, data)
 
     def _finishResponse_WAITING(self, rest: bytes) -> None:
         # Never keep a connection on which more came than was asked for, nor one that was given up meanwhile, by whoever
@@ -272,7 +272,7 @@ class ExactProtocol(HTTP11ClientProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Remember why: a body may be delivered only later."""
         self.losing = reason
-        super().connectionLost(reason)
+        HTTP11ClientProtocol.connectionLost(self, reason)
 
 
 class _Factory(_HTTP11ClientFactory):

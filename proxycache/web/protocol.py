@@ -85,7 +85,7 @@ class StrictChannel(HTTPChannel):
 
     def connectionMade(self) -> None:
         """Where descriptors run out, those who are here keep theirs: nothing is promised to a newcomer yet."""
-        super().connectionMade()
+        HTTPChannel.connectionMade(self)
         site: StrictSite = cast(Any, self).site
         site.connections.opened(self)
         if not site.admits(cast(Any, self.transport).fileno()):
@@ -97,7 +97,7 @@ class StrictChannel(HTTPChannel):
             return
         if self._deadline is None and self.line_mode and not self._handlingRequest:
             self._deadline = self.callLater(HEADER_TIMEOUT_SECONDS, self._too_slow)
-        super().dataReceived(data)
+        HTTPChannel.dataReceived(self, data)
 
     def _too_slow(self) -> None:
         self._deadline = None
@@ -121,7 +121,7 @@ class StrictChannel(HTTPChannel):
         if _CONTROL.search(line):
             self.refuse(400, b"a control character in the header section")
             return
-        super().lineReceived(line)
+        HTTPChannel.lineReceived(self, line)
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Say so, in place of hanging up."""
@@ -137,7 +137,7 @@ class StrictChannel(HTTPChannel):
         if header == b"Content-Length" and parse_content_length(data) is None:
             self.refuse(400, b"a Content-Length that is none")
             return False
-        chosen: bool = super()._maybeChooseTransferDecoder(header, data)
+        chosen: bool = HTTPChannel._maybeChooseTransferDecoder(self, header, data)
         if header == b"Transfer-Encoding" and isinstance(self._transferDecoder, _ChunkedTransferDecoder):
             self._transferDecoder = StrictChunks(self.requests[-1].handleContentChunk, self._finishRequestBody)
         return chosen
@@ -154,7 +154,7 @@ class StrictChannel(HTTPChannel):
             # Not 0, so that the caller waits for a body that is never looked at.
             self.length = None
             return
-        super().allHeadersReceived()
+        HTTPChannel.allHeadersReceived(self)
         if self._refused:
             return
         if self.requests[-1].body is not None:
@@ -168,7 +168,7 @@ class StrictChannel(HTTPChannel):
             return
         self._cancel_deadline()
         self._expect_more()
-        super().allContentReceived()
+        HTTPChannel.allContentReceived(self)
 
     # The body of a request that is being handled
 
@@ -190,7 +190,7 @@ class StrictChannel(HTTPChannel):
 
     def resumeProducing(self) -> None:
         """The client takes more of its answer; that is no leave to read more of its request."""
-        super().resumeProducing()
+        HTTPChannel.resumeProducing(self)
         if self.requests and self.requests[0].holds:
             self._networkProducer.pauseProducing()
 
@@ -200,7 +200,7 @@ class StrictChannel(HTTPChannel):
             self.persistent = False
             self._refused = True
             request.body.stopProducing()
-        super().requestDone(request)
+        HTTPChannel.requestDone(self, request)
 
     def loseConnection(self) -> None:
         """Closed with unread bytes, the client's kernel may drop our answer: read on for a while.
@@ -215,7 +215,7 @@ class StrictChannel(HTTPChannel):
             or not ITCPTransport.providedBy(transport)
             or ISSLTransport.providedBy(transport)
         ):
-            super().loseConnection()
+            HTTPChannel.loseConnection(self)
             return
         cast(Any, self._networkProducer).unregisterProducer()
         self._networkProducer.resumeProducing()
@@ -230,7 +230,7 @@ class StrictChannel(HTTPChannel):
         if unread or self.site.connections.finishing:
             headers.setRawHeaders(b"connection", [b"close"])
         if request.lines is None:
-            super().writeHeaders(version, code, reason, headers)
+            HTTPChannel.writeHeaders(self, version, code, reason, headers)
             return
         framing = [
             (name, value) for name in (b"Content-Length", *CONNECTION) for value in headers.getRawHeaders(name, [])
@@ -259,7 +259,7 @@ class StrictChannel(HTTPChannel):
     def _send100Continue(self) -> None:
         """Not to a request whose body was refused already, nor to one that the origin has to give leave to."""
         if not self._refused and self.requests[-1].body is None:
-            super()._send100Continue()
+            HTTPChannel._send100Continue(self)
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         too_large = self._receivedHeaderSize > self.totalHeadersSize or self._receivedHeaderCount > self.maxHeaders
@@ -327,7 +327,7 @@ class StrictChannel(HTTPChannel):
         """Nothing is left running."""
         self._cancel_deadline()
         self.site.connections.closed(self)
-        super().connectionLost(reason)
+        HTTPChannel.connectionLost(self, reason)
 
 
 class _Content:
@@ -412,11 +412,11 @@ class StrictRequest(Request):
             return
         if self.content.data:
             self.body = RequestBody.of(bytes(self.content.data))
-        super().requestReceived(command, path, version)
+        Request.requestReceived(self, command, path, version)
 
     def connectionLost(self, reason: Failure) -> None:
         """The client is gone."""
-        super().connectionLost(reason)
+        Request.connectionLost(self, reason)
         if self.body is not None:
             self.body.lost(reason)
 
@@ -438,7 +438,7 @@ class StrictRequest(Request):
         if self.body is not None:
             self.body.arrived(data)
             return
-        super().handleContentChunk(data)
+        Request.handleContentChunk(self, data)
         if self.content.size > MAX_BODY:
             self.channel.refuse(413, b"a body is not accepted here")
 
@@ -469,7 +469,7 @@ class StrictSite(Site):
         has_room: Callable[[int], bool] = lambda number: True,
         **arguments: object,
     ) -> None:
-        super().__init__(resource, requestFactory=requestFactory, parsePOSTFormSubmission=False, **arguments)
+        Site.__init__(self, resource, requestFactory=requestFactory, parsePOSTFormSubmission=False, **arguments)
         self._has_room = has_room
         self._crowded = False
         self.connections = Connections()

@@ -30,7 +30,7 @@ class Handler(Resource):
     isLeaf = True
 
     def __init__(self) -> None:
-        super().__init__()
+        Resource.__init__(self)
         self.requests: list[StrictRequest] = []
 
     def render(self, request: Any) -> int:
