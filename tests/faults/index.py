@@ -30,8 +30,12 @@ class Index:
 
     def id(self, source_url: str) -> str:
         """The id of an object's generation."""
-        ((found,),) = self._rows("SELECT id FROM entry WHERE source_url = ?", source_url)
-        return str(found)
+        (found,) = self.ids(source_url)
+        return found
+
+    def ids(self, source_url: str) -> set[str]:
+        """The ids of all that is recorded of it."""
+        return {str(id) for (id,) in self._rows("SELECT id FROM entry WHERE source_url = ?", source_url)}
 
     def _rows(self, sql: str, source_url: str) -> list[tuple[object, ...]]:
         with contextlib.closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as connection:

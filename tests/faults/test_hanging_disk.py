@@ -8,7 +8,7 @@ from tests.faults.rig import MIB, Rig, Subject
 CACHE_FILES = "*/cache/??/*"
 EVERYTHING = "*/cache/*"
 CLIENTS = 4
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 20.0
 """The disk is given five, once: not for each chunk."""
 
 

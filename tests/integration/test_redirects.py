@@ -96,7 +96,7 @@ class TestTheBaseStays:
         moved.fault(Fault(redirect="/" + film.path, body=b"x" * 1000, stall_after=10))
         before = time.monotonic()
         exact(moved.get(), film.body)
-        assert time.monotonic() - before < 2
+        assert time.monotonic() - before < 4
 
     def test_outside_of_what_origins_cover_it_may_change(self, rig: Rig, other: Origin) -> None:
         """The client could not get there by us."""

@@ -76,7 +76,7 @@ def without_progress_it_ends(rig: Rig) -> None:
     film.fault(Fault(cut_after=0), None)
     before = time.monotonic()
     aborted(film.get(), film.body)
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 25
     assert len(film.requests) < 15
 
 

@@ -67,7 +67,7 @@ def for_ever_is_passed_on(rig: Rig) -> None:
     before = time.monotonic()
     for answer, status in zip(at_once([film.get for film in films]), statuses, strict=True):
         assert (answer.status, answer.body, answer.complete) == (status, b"busy\n", True), told(answer)
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 20
     assert [len(film.requests) for film in films] == [3] * len(films)
 
 
@@ -185,6 +185,6 @@ def test_a_kept_connection_that_the_origin_dropped(rig: Rig) -> None:
     at_once([film.get_whole for film in films])
     rig.origin.drop_connections()
     more = [rig.put(1000) for _ in range(8)]
-    before = time.monotonic()
+    retries = rig.proxy.metrics()["proxycache_retries_total"]
     at_once([film.get_whole for film in more])
-    assert time.monotonic() - before < 3
+    assert rig.proxy.metrics()["proxycache_retries_total"] == retries

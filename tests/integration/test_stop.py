@@ -101,7 +101,7 @@ def test_what_is_idle_is_closed_at_once(rig: Rig) -> None:
         with stopping(rig):
             for client in (idle, silent, begun):
                 assert client.rest() == b""
-        assert time.monotonic() - before < 10
+        assert time.monotonic() - before < 20
 
 
 def test_what_takes_too_long_is_cut_off(hasty: Rig) -> None:
