@@ -96,7 +96,7 @@ def test_one_alone(tmp_path: Path, origin: Origin, option: str) -> None:
         proxy.admin_url = f"http://{HOST}:{port}/"
     with proxy:
         same(FILM, 0, fetch(proxy.url + "film").body)
-        until(lambda: proxy.metrics()["proxycache_cached_bytes"] == FILM.length, "it to be cached")
+        until(lambda: proxy.metrics()["proxycache_cached_bytes"] >= FILM.length, "it to be cached")
 
 
 def test_help_names_them_all(tmp_path: Path) -> None:
@@ -121,6 +121,6 @@ def test_the_defaults(tmp_path: Path, origin: Origin) -> None:
     proxy.url, proxy.admin_url = "http://127.0.0.1:8080/", "http://127.0.0.1:8081/"
     with proxy:
         same(FILM, 0, fetch(proxy.url + "film").body)
-        until(lambda: proxy.metrics()["proxycache_cached_bytes"] == FILM.length, "it to be cached")
+        until(lambda: proxy.metrics()["proxycache_cached_bytes"] >= FILM.length, "it to be cached")
         # The database lies beside the cache files.
         assert list((tmp_path / "mine").glob("*.sqlite"))
