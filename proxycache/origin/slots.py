@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable
 from itertools import count
@@ -104,6 +104,7 @@ class Slots:
         self._uploading: list[Slot] = []
         self._stalled: list[Slot] = []
         self._queue: list[_Waiting] = []
+        self._queued: dict[Deferred[Slot], _Waiting] = {}
         self._queued_origins: Counter[str] = Counter()
         self._queued_clients: Counter[str | None] = Counter()
 
@@ -133,28 +134,28 @@ class Slots:
 
     def urge(self, granted: Deferred[Slot], priority: Priority) -> None:
         """Who waits in the queue has become more urgent, or less."""
-        for waiting in self._queue:
-            if waiting.granted is granted:
-                self._dequeue(waiting)
-                waiting.priority = priority
-                self._enqueue(waiting)
-                self._make_room_for(waiting)
-                self._grant()
-                return
+        waiting = self._queued.get(granted)
+        if waiting is not None:
+            self._dequeue(waiting)
+            waiting.priority = priority
+            self._enqueue(waiting)
+            self._make_room_for(waiting)
+            self._grant()
 
     def _abandon(self, granted: Deferred[Slot]) -> None:
-        for waiting in self._queue:
-            if waiting.granted is granted:
-                self._dequeue(waiting)
-                return
+        waiting = self._queued.get(granted)
+        if waiting is not None:
+            self._dequeue(waiting)
 
     def _enqueue(self, waiting: _Waiting) -> None:
         insort(self._queue, waiting)
+        self._queued[waiting.granted] = waiting
         self._queued_origins[waiting.origin] += 1
         self._queued_clients[waiting.client] += 1
 
     def _dequeue(self, waiting: _Waiting) -> None:
-        self._queue.remove(waiting)
+        del self._queue[bisect_left(self._queue, waiting)]
+        del self._queued[waiting.granted]
         _one_less(self._queued_origins, waiting.origin)
         _one_less(self._queued_clients, waiting.client)
 
@@ -201,7 +202,8 @@ class Slots:
         for waiting in list(self._queue):
             if waiting.priority is not Priority.CRITICAL:
                 break
-            if waiting.origin not in in_vain and waiting in self._queue and not self._make_room_for(waiting):
+            still = waiting.granted in self._queued
+            if waiting.origin not in in_vain and still and not self._make_room_for(waiting):
                 in_vain.add(waiting.origin)
         self._grant()
 

@@ -9,6 +9,8 @@ from twisted.internet.defer import CancelledError
 
 from proxycache.accounts import Accounts
 from proxycache.fill.waiters import Waiters
+from proxycache.interfaces import Priority
+from proxycache.origin.slots import Slot, Slots
 
 from .simulateddisk import SimulatedFile
 from .simulatedorigin import Behaviour
@@ -19,7 +21,10 @@ KIB = 1024
 PIECE = 16 * KIB
 FEW, MANY = 20, 200
 NEXT_TO_NOTHING = 1.2
-"""What a logarithm may add between the two."""
+"""What it may vary."""
+
+LOGARITHMIC = 2.0
+"""A place in an order of so many is found in steps of its logarithm, which grows by 1.8; the rest is the same."""
 
 
 def a_world(length: int, chunk_size: int = 64 * KIB, max_size: int = 1 << 40, cached: bool = False) -> World:
@@ -189,3 +194,31 @@ def test_to_wait_and_to_be_woken_costs_the_same_however_many_wait_elsewhere() ->
         return steps_of(work)
 
     assert growth(steps, FEW, MANY) < NEXT_TO_NOTHING
+
+
+@pytest.mark.parametrize("what", ["come and go", "be urged", "be granted"])
+def test_a_place_in_the_queue_costs_the_same_however_many_wait(what: str) -> None:
+    def steps(count: int) -> int:
+        slots = Slots(2, 1)
+        held: list[Slot] = []
+        slots.acquire("films", Priority.CRITICAL, lambda: None).addCallback(held.append)
+        queue = [slots.acquire("films", Priority.CRITICAL, lambda: None, f"client {number}") for number in range(count)]
+
+        def work() -> None:
+            match what:
+                case "come and go":
+                    slots.acquire("films", Priority.CRITICAL, lambda: None).addErrback(
+                        lambda failure: failure.trap(CancelledError)
+                    ).cancel()
+                case "be urged":
+                    slots.urge(queue[-1], Priority.LOW)
+                case _:
+                    held[0].release()
+
+        steps = steps_of(work)
+        for waiting in queue:
+            waiting.addErrback(lambda failure: failure.trap(CancelledError))
+            waiting.cancel()
+        return steps
+
+    assert growth(steps, FEW, MANY) < LOGARITHMIC
