@@ -16,6 +16,9 @@ ChunkName = tuple[str, int]
 ENTRY = -1
 """In place of a chunk's index: the entry itself. It never goes before a chunk of it that may go."""
 
+MOST_PASSED = 1000
+"""Members in use that are passed over at once. What may go behind these is found the next time."""
+
 
 @define
 class _Stored:
@@ -156,13 +159,23 @@ class LeastRecentlyUsed:
             self.remove(name)
 
     def victims(self, needed: int, in_use: Callable[[ChunkName], bool]) -> list[ChunkName]:
-        """Members to drop, in order, until C{needed} bytes are found. Those C{in_use} are passed over."""
+        """Members to drop, in order, until C{needed} bytes are found.
+
+        Those C{in_use} are passed over, and count as used just now: else they would be passed over again and again.
+        """
         found = 0
         chosen: list[ChunkName] = []
+        passed: list[ChunkName] = []
         for name, size in self._items() if needed > 0 else ():
-            if not in_use(name):
+            if in_use(name):
+                passed.append(name)
+                if len(passed) == MOST_PASSED:
+                    break
+            else:
                 found += size
                 chosen.append(name)
                 if found >= needed:
                     break
+        for name in passed:
+            self.use(name)
         return chosen

@@ -6,6 +6,7 @@ it is needed.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
@@ -64,7 +65,8 @@ class Space:
         self._order = LeastRecentlyUsed()
         self._reserved = 0
         self._leaving = 0
-        self._waiting: list[tuple[int, Deferred[bool]]] = []
+        self._waiting: deque[tuple[int, Deferred[bool]]] = deque()
+        self._still_waiting = 0
         self._early: list[tuple[int, Deferred[bool]]] | None = []
         self._free_limit: int | None = None
         self._looked = float("-inf")
@@ -149,6 +151,7 @@ class Space:
         self._reserved += whole
         granted: Deferred[bool] = Deferred()
         self._waiting.append((whole, granted))
+        self._still_waiting += whole
         self._grant()
         return granted
 
@@ -159,12 +162,12 @@ class Space:
     def _grant(self) -> None:
         """Those who wait get their room in order, as what was evicted leaves the disk."""
         while self._waiting:
-            still_waiting = sum(size for size, _ in self._waiting)
             size, granted = self._waiting[0]
-            taken = self._order.total + self._reserved - still_waiting + self._leaving
+            taken = self._order.total + self._reserved - self._still_waiting + self._leaving
             if self._leaving and taken + size > self.limit:
                 return
-            del self._waiting[0]
+            self._waiting.popleft()
+            self._still_waiting -= size
             granted.callback(True)
 
     def make_room(self, size: int) -> None:

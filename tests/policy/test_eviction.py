@@ -7,7 +7,7 @@ from functools import partial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxycache.policy.eviction import ENTRY, ChunkName, LeastRecentlyUsed
+from proxycache.policy.eviction import ENTRY, MOST_PASSED, ChunkName, LeastRecentlyUsed
 
 names = st.tuples(st.sampled_from(["a", "b"]), st.integers(ENTRY, 3))
 sizes = st.dictionaries(st.integers(0, 3), st.integers(0, 9))
@@ -105,7 +105,16 @@ def test_agrees_with_a_list(
         places = {name: place for place, (name, _) in enumerate(known)}
         assert all(places.get((id, ENTRY), len(known)) >= place for (id, _), place in places.items())
     assert ("c", 0) not in order
-    assert list(order.victims(needed, pinned.__contains__)) == first_that_suffice(oracle.items(), needed, pinned)
+    known = oracle.items()
+    chosen = first_that_suffice(known, needed, pinned)
+    passed = [name for name, _ in known if name in pinned]
+    if sum(dict(known)[name] for name in chosen) >= needed:
+        # It is looked no farther.
+        names = [name for name, _ in known]
+        passed = [name for name in names[: names.index(chosen[-1]) if chosen else 0] if name in pinned]
+    assert order.victims(needed, pinned.__contains__) == chosen
+    for name in passed:
+        oracle.use(name)
     assert order.items() == oracle.items()
 
 
@@ -148,3 +157,26 @@ def test_nothing_goes_where_nothing_is_needed() -> None:
     order.admit(("a", 0), 10)
     assert list(order.victims(0, lambda name: False)) == []
     assert list(order.victims(-5, lambda name: False)) == []
+
+
+def test_what_is_in_use_is_passed_over_once() -> None:
+    order, asked = LeastRecentlyUsed(), list[ChunkName]()
+
+    def in_use(name: ChunkName) -> bool:
+        asked.append(name)
+        return name[0] == "read"
+
+    for index in range(100):
+        order.admit(("read", index), 1)
+    for index in range(100):
+        order.admit(("left", index), 1)
+    assert [order.victims(1, in_use) for _ in range(2)] == [[("left", 0)], [("left", 0)]]
+    assert asked == [*(("read", index) for index in range(100)), ("left", 0), ("left", 0)]
+
+
+def test_among_very_many_that_are_in_use_it_is_looked_on_the_next_time() -> None:
+    order = LeastRecentlyUsed()
+    for index in range(2 * MOST_PASSED + 1):
+        order.admit(("read", index), 1)
+    order.admit(("left", 0), 1)
+    assert [order.victims(1, lambda name: name[0] == "read") for _ in range(3)] == [[], [], [("left", 0)]]

@@ -5,13 +5,17 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 
 from proxycache.accounts import Accounts
 from proxycache.fill.waiters import Waiters
 from proxycache.interfaces import Priority
 from proxycache.origin.slots import Slot, Slots
+from proxycache.policy.eviction import ChunkName
+from proxycache.store.space import Space, SpaceLimits
 
+from .filesystem import FileSystem
 from .simulateddisk import SimulatedFile
 from .simulatedorigin import Behaviour
 from .simulation import REQUEST, World
@@ -222,3 +226,32 @@ def test_a_place_in_the_queue_costs_the_same_however_many_wait(what: str) -> Non
         return steps
 
     assert growth(steps, FEW, MANY) < LOGARITHMIC
+
+
+def test_room_is_granted_at_the_same_cost_however_many_wait_for_it() -> None:
+    def each(count: int) -> float:
+        leaving: list[Deferred[None]] = []
+
+        def evict(name: ChunkName) -> Deferred[None]:
+            leaving.append(Deferred())
+            return leaving[-1]
+
+        space = Space(Clock(), FileSystem(1 << 50, 1 << 50), SpaceLimits(count), Accounts(), lambda name: False, evict)
+        space.begin()
+        for index in range(count):
+            space.reserve(1)
+            space.admit(("old", index), 1)
+        granted: list[bool] = []
+        for _ in range(count):
+            space.reserve(1).addCallback(granted.append)
+        assert granted == []
+
+        def leave() -> None:
+            for gone in leaving:
+                gone.callback(None)
+
+        steps = steps_of(leave)
+        assert granted == [True] * count
+        return steps / count
+
+    assert growth(each, FEW, MANY) < NEXT_TO_NOTHING
