@@ -9,7 +9,7 @@ those of all the others who waited.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from attrs import define, evolve, field, frozen
@@ -239,7 +239,7 @@ class Known(Protocol):
 
 
 class Probes:
-    """Those under way, by key.
+    """Those under way, by key, and by where they begin, so that who asks need not look at all of a key.
 
     @param answered: makes or renews an entry of a response; raises where that cannot be used.
     @param now: wall clock, seconds since the epoch.
@@ -258,17 +258,21 @@ class Probes:
         self._around = around
         self._chunk_size = chunk_size
         self._now = now
-        self._under_way: dict[bytes, dict[Probe, None]] = {}
+        self._under_way: dict[bytes, dict[int, dict[Probe, None]]] = {}
         self._hit_for_miss = HitForMiss()
 
     def __contains__(self, key: bytes) -> bool:
         """Whether one is under way that will make or renew what is known of C{key}."""
-        return any(probe.question.recorded for probe in self._under_way.get(key, ()))
+        return any(probe.question.recorded for probe in self._all(key))
 
     def outdate(self, key: bytes) -> None:
         """What is under way for C{key} is not for later requests."""
-        for probe in self._under_way.get(key, ()):
+        for probe in self._all(key):
             probe.outdated = True
+
+    def _all(self, key: bytes) -> Iterator[Probe]:
+        for beginning_there in self._under_way.get(key, {}).values():
+            yield from beginning_there
 
     def ask(self, question: Question) -> Deferred[Answer]:
         """The answer to C{question}, by another's request where that will do, else by its own.
@@ -281,14 +285,23 @@ class Probes:
 
     def _join_or_send(self, waiting: Waiting) -> None:
         question = waiting.question
-        probes = self._under_way.get(question.target.key)
-        if probes and self._worth_waiting(question):
+        if question.target.key in self._under_way and self._worth_waiting(question):
             names = {name for known in self._index.known(question) for name, _ in known.representation.vary}
-            for probe in probes:
+            for probe in self._likely(question):
                 if probe.serves(question) and selected_alike(names, question.request.fields, probe.sent.fields):
                     probe.join(waiting)
                     return
         self._send(waiting)
+
+    def _likely(self, question: Question) -> Iterator[Probe]:
+        """Those that L{Probe.serves} may be true of."""
+        if question.stale is not None:
+            yield from self._all(question.target.key)
+        elif question.start is not None:
+            places, last = self._under_way[question.target.key], _place(question)
+            yield from places.get(last, ())
+            if last:
+                yield from places.get(last - 1, ())
 
     def _worth_waiting(self, question: Question) -> bool:
         target, now = question.target, self._around.clock.seconds()
@@ -302,15 +315,17 @@ class Probes:
         sent = _request_of(question, self._chunk_size)
         probe = Probe(question, sent, self._around.origin, question.priority)
         probe.join(waiting)
-        self._under_way.setdefault(question.target.key, {})[probe] = None
+        self._under_way.setdefault(question.target.key, {}).setdefault(_place(question), {})[probe] = None
         answered: Deferred[Answer] = probe.pending.addCallback(self._answered, probe)
         answered.addBoth(self._settle, probe, waiting)
 
     def _settle(self, result: Answer | Failure, probe: Probe, first: Waiting) -> None:
-        key = probe.question.target.key
-        probes = self._under_way[key]
-        del probes[probe]
-        if not probes:
+        key, place = probe.question.target.key, _place(probe.question)
+        places = self._under_way[key]
+        del places[place][probe]
+        if not places[place]:
+            del places[place]
+        if not places:
             del self._under_way[key]
         self._learn(result, probe.question)
         told = probe.over()
@@ -361,6 +376,11 @@ class Probes:
             # Which fields select is known now: one request for each variant will do.
             waiting.again = True
             self._join_or_send(waiting)
+
+
+def _place(question: Question) -> int:
+    """Where it begins, in steps of L{NEAR}; -1 for a suffix."""
+    return -1 if question.start is None else question.start // NEAR
 
 
 def _request_of(question: Question, chunk_size: int) -> OriginRequest:

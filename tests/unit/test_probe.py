@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import evolve
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, succeed
+from twisted.internet.task import Clock
 
-from proxycache.fill.probe import Probe, Question, Waiting
-from proxycache.interfaces import Priority
+from proxycache.accounts import Accounts
+from proxycache.fill.generation import Generation
+from proxycache.fill.probe import Answer, Probe, Probes, Question, Waiting
+from proxycache.fill.surroundings import Surroundings
+from proxycache.interfaces import IOriginResponse, Priority
+from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.origins import ObjectTarget
+from proxycache.store.space import Space, SpaceLimits
 
-from .scriptedorigin import POLICY, REQUEST, ScriptedOrigin
+from .filesystem import FileSystem
+from .memorystore import MemoryStore
+from .scriptedorigin import NOW, POLICY, REQUEST, ScriptedOrigin
 from .steps import steps_of
+
+MIB = 1 << 20
 
 QUESTION = Question(ObjectTarget(POLICY, b"films:http://origin.example/film.mp4", REQUEST.url), REQUEST, None)
 
@@ -46,6 +58,35 @@ def crowd(count: int) -> int:
 
 def test_to_come_and_go_costs_the_same_however_many_wait() -> None:
     assert crowd(400) <= 2 * crowd(200)
+
+
+def never_answered(response: IOriginResponse, probe: Probe) -> Answer:
+    raise AssertionError("not answered here")
+
+
+def apart(count: int) -> int:
+    """The steps it takes to ask for so many parts of what is not known, each by a request of its own."""
+    origin, clock, accounts = ScriptedOrigin(), Clock(), Accounts()
+    space = Space(clock, FileSystem(1, 1), SpaceLimits(1), accounts, lambda name: False, lambda name: succeed(None))
+    around = Surroundings(clock, origin, MemoryStore(), space, accounts, 0.0, lambda _: None, lambda _: None)
+    probes = Probes(NothingKnown(), never_answered, around, MIB, lambda: NOW)
+
+    def ask() -> None:
+        for number in range(count):
+            probes.ask(evolve(QUESTION, asked=RangeSpec(number * MIB, number * MIB + 9)))
+
+    steps = steps_of(ask)
+    assert len(origin.fetches) == count
+    return steps
+
+
+class NothingKnown:
+    def known(self, question: Question) -> Sequence[Generation]:
+        return ()
+
+
+def test_to_ask_for_something_else_costs_the_same_however_many_do() -> None:
+    assert apart(400) <= 2.1 * apart(200)
 
 
 def test_it_is_as_urgent_as_for_whoever_is_most_in_a_hurry() -> None:
