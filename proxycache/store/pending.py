@@ -13,7 +13,10 @@ from collections.abc import Sequence
 from attrs import frozen
 
 MAX_PENDING = 200_000
-"""Changes kept while the database is away."""
+"""What the changes that are kept while the database is away may count for."""
+
+UNIT = 1024
+"""Bytes of text in a change that make it count for one more."""
 
 REMOVE = "DELETE FROM entry WHERE id = ?"
 REMOVE_KEY = "DELETE FROM entry WHERE key = ?"
@@ -32,6 +35,11 @@ class Change:
     sql: str
     values: tuple[object, ...] = ()
     forgets: bool = False
+
+    @property
+    def weight(self) -> int:
+        """What it counts for."""
+        return 1 + sum(len(value) for value in self.values if isinstance(value, str | bytes)) // UNIT
 
     def __str__(self) -> str:
         """For the log: what it does, and to whom, without header fields."""
@@ -65,11 +73,12 @@ class Hidden:
 
 
 class Pending:
-    """@param most: how many changes are kept at the most."""
+    """@param most: what the changes that are kept may count for; a change without much text counts for one."""
 
     def __init__(self, most: int = MAX_PENDING) -> None:
         self._most = most
         self._changes: list[Change] = []
+        self._weight = 0
         self._taken: list[Change] = []
         self._hiding: Counter[Change] = Counter()
         self._views: set[Hidden] = set()
@@ -83,14 +92,15 @@ class Pending:
         @return: how many records were dropped for it.
         """
         self._changes.append(change)
+        self._weight += change.weight
         if change.sql in _HIDING:
             self._hiding[change] += 1
-        return self._make_room() if len(self._changes) > self._most else 0
+        return self._make_room() if self._weight > self._most else 0
 
     def take(self) -> Sequence[Change]:
         """All of them, to be written. What they hide stays hidden until L{written}."""
         assert not self._taken, "one batch at a time"
-        self._taken, self._changes = self._changes, []
+        self._taken, self._changes, self._weight = self._changes, [], 0
         return self._taken
 
     def written(self, but: Sequence[Change] = ()) -> None:
@@ -107,6 +117,7 @@ class Pending:
                     view.written(change)
         self._taken = []
         self._changes[:0] = but
+        self._weight += sum(change.weight for change in but)
 
     def waits(self, change: Change) -> bool:
         """Whether a change that hides waits to be written."""
@@ -125,10 +136,10 @@ class Pending:
     def _make_room(self) -> int:
         """Drop the oldest records; where there are none, invalidate whole generations, and at last everything."""
         before, enough = len(self._changes), self._most * 9 // 10
-        excess, kept = before - enough, []
+        excess, kept = self._weight - enough, []
         for change in self._changes:
             if excess > 0 and not change.forgets:
-                excess -= 1
+                excess -= change.weight
             else:
                 kept.append(change)
         dropped = before - len(kept)
@@ -137,7 +148,7 @@ class Pending:
             if len(kept) > enough:
                 kept = [Change(REMOVE_ALL, (), True)]
             self._hiding = Counter(change for change in (*self._taken, *kept) if change.sql in _HIDING)
-        self._changes = kept
+        self._changes, self._weight = kept, sum(change.weight for change in kept)
         return dropped
 
 

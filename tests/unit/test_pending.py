@@ -8,7 +8,7 @@ from importlib.resources import files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxycache.store.pending import FORGET_CHUNK, REMOVE, REMOVE_ALL, REMOVE_KEY, Change, Pending
+from proxycache.store.pending import FORGET_CHUNK, REMOVE, REMOVE_ALL, REMOVE_KEY, UNIT, Change, Pending
 
 RECORD = Change("record")
 REMOVALS = [Change(REMOVE, (id,), forgets=True) for id in "abcd"]
@@ -66,6 +66,16 @@ def test_records_are_dropped_before_anything_else() -> None:
     assert taken[-1] == REMOVALS[0]
     assert taken[0] != Change("record 0")
     assert Change("record 14") in taken
+
+
+def test_long_records_count_for_more() -> None:
+    pending = Pending(most=20)
+    records = [Change(f"record {number}", ("x" * 5 * UNIT, number)) for number in range(10)]
+    assert sum(pending.add(each) for each in records) == 7
+    assert list(pending.take()) == records[7:]
+    pending.written(but=records[7:])
+    assert pending.add(records[0]) == 1
+    assert list(pending.take()) == [*records[8:], records[0]]
 
 
 def test_of_too_many_invalidations_the_generations_are_kept() -> None:
