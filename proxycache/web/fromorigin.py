@@ -1,0 +1,148 @@
+"""Answers for which the origin is asked, in the cache's way: together with others, and stored where that may be."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from proxycache.errors import InvalidAnswer, MalformedField, ObjectChanged, OriginError, UnsatisfiableRange
+from proxycache.fill.generation import Generation
+from proxycache.fill.probe import Obtained, Question, Relayed
+from proxycache.fill.refill import refill
+from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
+from proxycache.policy.byterange import RangeSpec, parse_content_range, select
+from proxycache.policy.cachestatus import CacheStatus
+from proxycache.policy.forwarding import CONDITIONAL
+from proxycache.policy.origins import ObjectTarget
+from proxycache.policy.responding import requested_ranges
+from proxycache.policy.retrying import MAX_ATTEMPTS, RETRYABLE_STATUSES
+
+from .exchange import Exchange
+from .fromcache import FromCache
+from .relay import Relay
+
+
+class FromOrigin:
+    """Asks the origin for one request, and answers with what comes."""
+
+    def __init__(self, exchange: Exchange, cache: FromCache, relay: Relay) -> None:
+        self._exchange = exchange
+        self._serving = exchange.serving
+        self._cache = cache
+        self._relay = relay
+
+    async def answer(self, question: Question, status: CacheStatus) -> None:
+        """Ask, and answer.
+
+        @param status: why the origin is asked.
+        @raise OriginError: it gave no answer, and nothing may stand in for it.
+        @raise ObjectChanged: what was to be confirmed is another version: begin anew.
+        """
+        self._exchange.forwarding = status
+        target, stale = question.target, question.stale
+        try:
+            got = await self._obtain(question)
+        except OriginError:
+            if stale is None or not self._cache.may_be_stale(target, stale, disconnected=True):
+                raise
+            await self._cache.serve(target, stale, evolve(status, detail="origin-failed"))
+            return
+        if isinstance(got, Relayed):
+            await self._not_stored(question, got, status)
+            return
+        generation = got.generation
+        why_not = self._cache.why_not(target, generation)
+        if why_not is not None:
+            await self._relay.bypass(target, why_not)
+            return
+        status = evolve(status, stored=got.stored, collapsed=got.collapsed, fwd_status=got.status)
+        await self._cache.serve(target, generation, status, got.representation)
+
+    async def _obtain(self, question: Question) -> Obtained | Relayed:
+        target, stale, manager = question.target, question.stale, self._serving.manager
+        head = self._exchange.method == "HEAD"
+        asked = RangeSpec(0, 0) if head else question.asked
+        without_answer = stale is not None and self._cache.may_be_stale(target, stale, disconnected=True)
+        for_failure = stale is not None and self._cache.may_be_stale(target, stale)
+        failing = self._serving.failing.lasts(target.source_url, self._serving.clock.seconds())
+        request = evolve(
+            question.request,
+            # What is stored can be had at once, where it may stand in.
+            attempts=1 if without_answer else MAX_ATTEMPTS,
+            patient=not (for_failure or failing),
+            interim=self._exchange.request.write_interim,
+        )
+        question = evolve(question, request=request, asked=asked, head=head)
+        of_the_whole = evolve(question, asked=None)
+        try:
+            got = await manager.obtain(question)
+        except InvalidAnswer:
+            if asked is None:
+                raise
+            # It makes a mess of ranges; perhaps it gets the whole right.
+            got = await manager.obtain(of_the_whole)
+        if head and isinstance(got, Relayed) and got.response is not None and got.response.status == 416:
+            got.response.abort()
+            got = await manager.obtain(of_the_whole)
+        self._note(target, got)
+        return got
+
+    def _note(self, target: ObjectTarget, got: Obtained | Relayed) -> None:
+        """Remember a failure, so that the next client does not wait for the same attempts."""
+        failing = self._serving.failing
+        if isinstance(got, Obtained):
+            failing.over(target.source_url)
+        elif got.response is not None and got.response.status in RETRYABLE_STATUSES:
+            failing.note(target.source_url, self._serving.clock.seconds())
+        elif got.response is not None:
+            failing.over(target.source_url)
+
+    async def _not_stored(self, question: Question, got: Relayed, status: CacheStatus) -> None:
+        """The origin's answer is for this client alone, or a failure that what is stored may stand in for."""
+        target, stale = question.target, question.stale
+        response = got.response
+        failed = got.status >= 500 or got.status == 429
+        if failed and stale is not None and self._cache.may_be_stale(target, stale):
+            if response is not None:
+                response.abort()
+            await self._cache.serve(target, stale, evolve(status, fwd_status=got.status, detail="origin-failed"))
+            return
+        if got.cause == "no-length" and question.recorded:
+            refill(self._serving.manager, target, self._exchange.upstream(target), question.asked)
+        if response is not None and (response.status == 206 or self._wrongly_refused(response)):
+            # Its range was stretched or cut for the cache; the client gets the one it asked for.
+            response.abort()
+            response = None
+        status = evolve(status, detail=status.detail or got.cause)
+        if response is None:
+            # A crowd whose first request failed after all attempts does not repeat them one by one.
+            await self._relay.ask(target, got.cause, status, 1 if got.failed else MAX_ATTEMPTS)
+        elif not self._relay.answer_precondition(response, status):
+            await self._relay.pass_on(target, response, status, got.cause)
+
+    def _wrongly_refused(self, response: IOriginResponse) -> bool:
+        """Whether a 416 was for our range alone: the client may want something else, or its preconditions precede."""
+        exchange = self._exchange
+        if response.status != 416 or exchange.method != "GET":
+            return False
+        if any(exchange.fields.first(name) is not None for name in CONDITIONAL - {b"range"}):
+            return True
+        try:
+            refused = parse_content_range(response.fields.first(b"content-range") or b"")
+            select(requested_ranges(exchange.fields), refused.length or 0)
+        except (MalformedField, UnsatisfiableRange):
+            return False
+        return True
+
+    def revalidate(self, target: ObjectTarget, request: OriginRequest, generation: Generation) -> None:
+        """Beside the client's answer (RFC 5861, section 3); once, however many clients are answered meanwhile."""
+        if self._serving.manager.asking(target):
+            return
+        renewing = self._serving.manager.obtain(
+            Question(target, request, None, generation, head=True, priority=Priority.MEDIUM)
+        )
+
+        def over(got: object) -> None:
+            if isinstance(got, Relayed) and got.response is not None:
+                got.response.abort()
+
+        renewing.addCallbacks(over, lambda failure: failure.trap(OriginError, ObjectChanged))
