@@ -38,9 +38,9 @@ from proxycache.store.metadata import CHUNK_ROOM, MetadataStore
 from proxycache.store.space import Space, SpaceLimits
 from proxycache.web.admin import Admin, AdminSite, Checks
 from proxycache.web.metrics import Metrics
-from proxycache.web.protocol import ObjectSite
 from proxycache.web.resource import PublicSite
 from proxycache.web.serving import Serving
+from proxycache.web.site import ObjectSite
 
 DISK_THREADS = 4
 """Threads for the disk alone: those of the reactor resolve names."""

@@ -12,7 +12,8 @@ from proxycache.policy.fields import Fields
 from proxycache.policy.loglines import CLIENT_LEFT, AccessLine, End, taken
 from proxycache.stream.servestream import ServeStream
 
-from .protocol import StrictChannel, StrictRequest
+from .channel import StrictChannel
+from .request import StrictRequest
 from .serving import Serving
 
 LOOPBACK = IPv4Address("127.0.0.1")

@@ -16,7 +16,8 @@ from twisted.web.iweb import IRequest
 from proxycache.policy.addresses import is_ours
 
 from .metrics import Metrics
-from .protocol import StrictRequest, StrictSite
+from .request import StrictRequest
+from .site import StrictSite
 
 
 @frozen

@@ -24,8 +24,8 @@ from .answers import ErrorAnswer
 from .exchange import Exchange
 from .fromcache import FromCache
 from .fromorigin import FromOrigin
-from .protocol import StrictRequest
 from .relay import Relay
+from .request import StrictRequest
 from .serving import Serving
 
 NOT_CACHED = ErrorAnswer(504, "not in the cache, and only-if-cached")

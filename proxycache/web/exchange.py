@@ -27,7 +27,7 @@ from proxycache.stream.servestream import ServeStream
 
 from .account import Account
 from .answers import ErrorAnswer, answer_to
-from .protocol import StrictRequest
+from .request import StrictRequest
 from .serving import Serving
 
 SEND_TIMEOUT_SECONDS = 600.0

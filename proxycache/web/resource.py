@@ -5,9 +5,11 @@ from __future__ import annotations
 from klein import Klein
 
 from .account import account_for_refusal
+from .channel import StrictChannel
 from .deliver import Delivery
-from .protocol import ObjectSite, StrictChannel, StrictRequest
+from .request import StrictRequest
 from .serving import Serving
+from .site import ObjectSite
 
 
 class Objects:

@@ -11,15 +11,10 @@ from twisted.internet.testing import StringTransport
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from proxycache.web.protocol import (
-    BODY_TIMEOUT_SECONDS,
-    HEADER_TIMEOUT_SECONDS,
-    MAX_BODY,
-    ObjectSite,
-    StrictChannel,
-    StrictRequest,
-)
+from proxycache.web.channel import BODY_TIMEOUT_SECONDS, HEADER_TIMEOUT_SECONDS, StrictChannel
+from proxycache.web.request import MAX_BODY, StrictRequest
 from proxycache.web.requestbody import MAX_WAITING
+from proxycache.web.site import ObjectSite
 
 PUT = b"PUT /a HTTP/1.1\r\nHost: a\r\n"
 
