@@ -10,7 +10,7 @@ from pathlib import Path
 from proxycache import __version__
 from proxycache.config import configure, read_file
 from proxycache.errors import ConfigurationError, UnknownSchema, UnusablePlace
-from proxycache.store.database import check_version
+from proxycache.store.databasefile import check_version
 from proxycache.store.place import check_place
 
 

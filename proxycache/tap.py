@@ -92,7 +92,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     from proxycache.service import make_service as make
-    from proxycache.store.database import check_version
+    from proxycache.store.databasefile import check_version
     from proxycache.store.place import check_place, occupy
 
     try:

@@ -21,7 +21,8 @@ from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.fields import Fields
 from proxycache.policy.validators import Validator
 
-from .database import PAGE, Database, give_back_pages, is_refusal
+from .database import Database
+from .databasefile import PAGE, give_back_pages, is_refusal
 from .pending import FORGET_CHUNK, REMOVE, REMOVE_KEY, Change, Pending
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from threading import Event
 import pytest
 
 from proxycache.errors import MetadataUnavailable, UnknownSchema
-from proxycache.store import database
+from proxycache.store import database, databasefile
 from proxycache.store.database import (
     ANSWER_TIMEOUT_SECONDS,
     CLOSE_SECONDS,
@@ -21,12 +21,8 @@ from proxycache.store.database import (
     LOOK_SECONDS,
     READERS,
     WRITE_SECONDS,
-    check_file,
-    check_version,
-    is_corruption,
-    prepare_file,
-    set_aside,
 )
+from proxycache.store.databasefile import check_file, check_version, is_corruption, prepare_file, set_aside
 from proxycache.store.disk import Disk
 
 from .asynchronous import asynchronous, until
@@ -34,7 +30,7 @@ from .openedindex import Index
 from .recorder import Recorder
 from .threadedclock import ThreadedClock
 
-NEWEST = len(database._steps())
+NEWEST = len(databasefile.schema_steps())
 """The schema's version."""
 
 
@@ -142,14 +138,14 @@ def test_only_the_version_is_checked_before_the_start(tmp_path: Path) -> None:
 def test_an_upgrade_keeps_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "index.sqlite"
     first = ["CREATE TABLE one (value);"]
-    monkeypatch.setattr(database, "_steps", lambda: first)
+    monkeypatch.setattr(databasefile, "schema_steps", lambda: first)
     prepare_file(path)
     connection = sqlite3.connect(path)
     connection.execute("INSERT INTO one VALUES (42)")
     connection.commit()
     connection.close()
     steps = [*first, "-- a comment; with a semicolon\nALTER TABLE one ADD COLUMN more;", "CREATE TABLE two (x);"]
-    monkeypatch.setattr(database, "_steps", lambda: steps)
+    monkeypatch.setattr(databasefile, "schema_steps", lambda: steps)
     prepare_file(path)
     prepare_file(tmp_path / "fresh.sqlite")
     schemas = []
@@ -169,10 +165,10 @@ def test_an_upgrade_keeps_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_step_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "index.sqlite"
-    monkeypatch.setattr(database, "_steps", lambda: ["CREATE TABLE one (value);"])
+    monkeypatch.setattr(databasefile, "schema_steps", lambda: ["CREATE TABLE one (value);"])
     prepare_file(path)
     steps = ["", "CREATE TABLE two (x);", "CREATE TABLE one (again);"]
-    monkeypatch.setattr(database, "_steps", lambda: steps)
+    monkeypatch.setattr(databasefile, "schema_steps", lambda: steps)
     with pytest.raises(sqlite3.OperationalError):
         prepare_file(path)
     connection = sqlite3.connect(path)
@@ -479,7 +475,7 @@ async def test_after_the_recovery_it_is_available(index: Index) -> None:
 
 @asynchronous
 async def test_reading_goes_on_while_writing_fails(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0.0)
+    monkeypatch.setattr(databasefile, "BUSY_TIMEOUT_SECONDS", 0.0)
     index.database.start()
     await index.database.write(insert)
     other = sqlite3.connect(index.path, isolation_level=None)
@@ -567,7 +563,7 @@ async def test_what_can_only_be_read_is_opened_anew_every_second(index: Index, m
             raise sqlite3.OperationalError("attempt to write a readonly database")
 
     monkeypatch.setattr(database, "prepare_file", opens)
-    monkeypatch.setattr(database, "_rewrite", rewrites)
+    monkeypatch.setattr(databasefile, "rewrite", rewrites)
     index.database.start()
     for number in (1, 2, 3):
         assert index.openings == number

@@ -19,8 +19,8 @@ from proxycache.interfaces import StoredEntry
 from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.fields import Fields
 from proxycache.policy.validators import Validator
-from proxycache.store import database, metadata
-from proxycache.store.database import FREE_PAGES, LOG_PAGES, PAGE
+from proxycache.store import databasefile, metadata
+from proxycache.store.databasefile import FREE_PAGES, LOG_PAGES, PAGE
 from proxycache.store.disk import Disk
 from proxycache.store.metadata import CHUNK_ROOM, FLUSH_SECONDS, RETRY_SECONDS
 from proxycache.store.pending import Pending
@@ -195,7 +195,7 @@ async def test_written_in_batches_behind_the_stream(index: Index, monkeypatch: p
 
 @asynchronous
 async def test_nothing_is_lost_while_the_database_is_locked(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0.0)
+    monkeypatch.setattr(databasefile, "BUSY_TIMEOUT_SECONDS", 0.0)
     other = sqlite3.connect(index.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     store = index.metadata
@@ -221,7 +221,7 @@ async def test_while_it_takes_no_records_it_is_tried_every_second(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also while there are none."""
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0.0)
+    monkeypatch.setattr(databasefile, "BUSY_TIMEOUT_SECONDS", 0.0)
     other = sqlite3.connect(index.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     index.database.stop()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from proxycache.store import database
+from proxycache.store import databasefile
 from proxycache.store.cachefile import CacheFiles
-from proxycache.store.database import prepare_file
+from proxycache.store.databasefile import prepare_file
 from proxycache.store.descriptors import Descriptors
 from proxycache.store.disk import Disk
 from proxycache.store.private import make_directory
@@ -75,13 +75,13 @@ def test_a_database_where_a_link_leads(tmp_path: Path) -> None:
 
 
 def test_the_copy_before_an_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = database._steps()
+    steps = databasefile.schema_steps()
     path, target = tmp_path / "index.sqlite", tmp_path / "somebody's"
     copy = tmp_path / f"index.sqlite.schema-{len(steps)}"
     prepare_file(path)
     copy.symlink_to(target)
     target.write_bytes(b"somebody's")
-    monkeypatch.setattr(database, "_steps", lambda: [*steps, "CREATE TABLE later (value);"])
+    monkeypatch.setattr(databasefile, "schema_steps", lambda: [*steps, "CREATE TABLE later (value);"])
     prepare_file(path)
     assert mode(copy) == 0o600
     assert not copy.is_symlink()
