@@ -32,6 +32,7 @@ from proxycache.errors import ConfigurationError
 from proxycache.policy.addresses import Network
 from proxycache.policy.fields import Fields
 from proxycache.policy.freshness import Ttls
+from proxycache.policy.hops import is_kept
 from proxycache.policy.origins import OriginPolicy
 from proxycache.policy.targets import Authority, named_authorities
 
@@ -239,6 +240,7 @@ class Origin(_Section):
     ignore_query: list[str] = []
     methods: list[str] = ["GET", "HEAD", "OPTIONS"]
     redirect_hosts: list[str] = []
+    keep_hop_fields: list[str] = []
     normalize: Switch = False
     trust_length: Switch = False
     always_partial: Switch = False
@@ -273,6 +275,14 @@ class Origin(_Section):
             raise ValueError("expected names of methods")
         return value
 
+    @field_validator("keep_hop_fields")
+    @classmethod
+    def _keep_hop_fields(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if not _FIELD_NAME.fullmatch(name) or "*" in name[:-1] or not is_kept(name.lower(), [name.lower()]):
+                raise ValueError(f"expected names of fields about an object such as 'X-Size' or 'X-My-*', got {name!r}")
+        return value
+
     @field_validator("headers")
     @classmethod
     def _headers(cls, value: dict[str, str]) -> dict[str, str]:
@@ -292,6 +302,7 @@ class Origin(_Section):
             ignore_query=frozenset(name.encode("utf-8") for name in self.ignore_query),
             methods=tuple(self.methods),
             redirect_hosts=frozenset(self.redirect_hosts),
+            keep_hop_fields=tuple(name.lower() for name in self.keep_hop_fields),
             normalize=self.normalize,
             trust_length=self.trust_length,
             always_partial=self.always_partial,

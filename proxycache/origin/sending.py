@@ -19,6 +19,7 @@ from proxycache.interfaces import OriginRequest
 from proxycache.log import make_logger
 from proxycache.policy.fields import Fields
 from proxycache.policy.forwarding import configured_fields
+from proxycache.policy.hops import Hop, with_hop_fields
 from proxycache.policy.loglines import loggable
 from proxycache.policy.origins import OriginPolicy, same_host
 from proxycache.policy.redirects import (
@@ -102,25 +103,28 @@ class Sender:
     async def follow(self, request: OriginRequest, claim: Claim, agent: TargetAgent) -> OriginResponse:
         """Follow redirects, where that is ours to do: else the last one is the answer.
 
-        A target that has expired is resolved anew, once, from the source URL. What the redirects say of who may be
-        answered so stands in the fields of the answer.
+        A target that has expired is resolved anew, once, from the source URL. What the redirects say of the object, and
+        of who may be answered so, stands in the fields of the answer.
         """
         url, resolved_anew, seen = request.url, False, {request.url}
-        redirects: list[tuple[Fields, Fields]] = []
+        hops: list[Hop] = []
         while True:
-            hop = evolve(request, url=url, fields=_fields_for(url, request))
-            response = await self._send(hop, claim, agent)
+            sent = evolve(request, url=url, fields=_fields_for(url, request))
+            response = await self._send(sent, claim, agent)
             if response.status in EXPIRED_STATUSES and len(seen) > 1 and not resolved_anew:
                 response.abort()
                 url, resolved_anew, seen = request.url, True, {request.url}
-                redirects.clear()
+                hops.clear()
                 continue
             goal = self._next_goal(request, response)
             if goal is None or goal in seen or len(seen) > MAX_REDIRECTS:
-                for redirect, asked in redirects:
-                    response.fields = bounded(response.fields, redirect, asked)
+                response.fields = with_hop_fields(response.fields, hops, request.origin.keep_hop_fields)
+                for hop in hops:
+                    response.fields = bounded(response.fields, hop.fields, hop.asked)
                 return response
-            redirects.append((response.fields, hop.fields))
+            hops.append(
+                Hop(response.status, response.fields, sent.fields, response.request_time, response.response_time)
+            )
             drained = response.drained(MAX_REDIRECT_BODY)
             drained.addTimeout(REDIRECT_BODY_SECONDS, self._reactor, onTimeoutCancel=lambda *_: None)
             await self._unless_preempted(claim, drained)

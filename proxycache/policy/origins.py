@@ -27,6 +27,8 @@ class OriginPolicy:
     @ivar ttls: freshness where the origin says nothing.
     @ivar stale_if_error: seconds for which a stale response may stand in for an origin that fails; None: as that says.
     @ivar ignore_query: names of query parameters that are left out of the key.
+    @ivar keep_hop_fields: names in lower case of fields of redirects that stay with the answer; see
+        L{proxycache.policy.hops.is_kept}.
     @ivar normalize: whether spellings of one URL are one object; see L{normalized}.
     @ivar underscores: whether request fields go along whose names hold more than letters, digits and hyphens.
     @ivar headers: fields added to every request to this origin's own host.
@@ -40,6 +42,7 @@ class OriginPolicy:
     ignore_query: frozenset[bytes] = frozenset()
     methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
     redirect_hosts: frozenset[str] = frozenset()
+    keep_hop_fields: tuple[str, ...] = ()
     normalize: bool = False
     trust_length: bool = False
     always_partial: bool = False

@@ -169,6 +169,11 @@ def test_what_stays_free(text: str | int, bytes_and_fraction: tuple[int, float])
     assert loaded(cache={"min_free": text}).cache.free_bytes_and_fraction() == bytes_and_fraction
 
 
+def test_names_of_fields_compare_without_case() -> None:
+    kept = with_origin(keep_hop_fields=["X-Size", "X-My-*"]).origin[0].policy().keep_hop_fields
+    assert kept == ("x-size", "x-my-*")
+
+
 def test_a_url_without_its_last_slash_gets_one() -> None:
     assert with_origin(url="http://a.example/x").origin[0].policy().url == b"http://a.example/x/"
     assert with_origin(url="http://a.example").origin[0].policy().url == b"http://a.example/"
@@ -237,6 +242,13 @@ def test_a_url_without_its_last_slash_gets_one() -> None:
         ({"origin": [{**ORIGIN, "methods": ["G T"]}]}, r"origin\.0\.methods", "names of methods"),
         ({"origin": [{**ORIGIN, "trust_length": "yes"}]}, r"origin\.0\.trust_length", "expected a valid boolean"),
         ({"origin": [{**ORIGIN, "always_partial": 1}]}, r"origin\.0\.always_partial", "expected a valid boolean"),
+        ({"origin": [{**ORIGIN, "keep_hop_fields": ["X Y"]}]}, r"origin\.0\.keep_hop_fields", "fields about an object"),
+        (
+            {"origin": [{**ORIGIN, "keep_hop_fields": ["X-*-Y"]}]},
+            r"origin\.0\.keep_hop_fields",
+            "fields about an object",
+        ),
+        ({"origin": [{**ORIGIN, "keep_hop_fields": ["Etag"]}]}, r"origin\.0\.keep_hop_fields", "got 'Etag'"),
         ({"origin": [{**ORIGIN, "headers": {"a b": "c"}}]}, r"origin\.0\.headers", "header field"),
         ({"origin": [{**ORIGIN, "headers": {"A": "b\r\nC: d"}}]}, r"origin\.0\.headers", "header field"),
         ({"origin": [{**ORIGIN, "headers": {"A": 1}}]}, r"origin\.0\.headers\.A", "expected a valid string"),
