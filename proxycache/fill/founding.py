@@ -10,7 +10,15 @@ from attrs import evolve
 
 from proxycache.errors import ObjectChanged
 from proxycache.interfaces import ICacheFiles, IOriginResponse
-from proxycache.policy.answers import BodyExtent, body_extent, confirms, contradicts, outdates, told_length
+from proxycache.policy.answers import (
+    BodyExtent,
+    body_extent,
+    changed_since,
+    confirms,
+    contradicts,
+    outdates,
+    told_length,
+)
 from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.collapsing import may_share
 from proxycache.policy.entry import Representation
@@ -220,6 +228,8 @@ class Founding:
                 and known.validator == validator
                 and known.length == representation.length
                 and known.status == representation.status
+                and known.fields.members(b"content-encoding") == representation.fields.members(b"content-encoding")
+                and not changed_since(known, representation.fields, representation.response_time)
             ):
                 return generation
         return None

@@ -5,6 +5,8 @@ Exact or nothing: a body is used only at the place that both the request and Con
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from attrs import frozen
 
 from proxycache.errors import InvalidAnswer, MalformedField, ObjectChanged
@@ -13,7 +15,7 @@ from .byterange import ContentRange, RangeSpec, Unsatisfied, parse_content_range
 from .entry import Representation
 from .fields import Fields, parse_date
 from .storing import is_personal
-from .validators import parse_etag, strong_validator
+from .validators import Validator, parse_etag, strong_validator
 
 MAX_LENGTH = 2**62
 """Bytes; no object is longer."""
@@ -30,6 +32,36 @@ class BodyExtent:
     start: int
     stop: int | None
     length: int | None
+
+
+class Versioned(Protocol):
+    """An answer as far as it tells of which version it is."""
+
+    @property
+    def fields(self) -> Fields:
+        """Its fields."""
+
+    @property
+    def length(self) -> int | None:
+        """Complete length in bytes, None where it is not known."""
+
+    @property
+    def validator(self) -> Validator | None:
+        """What its parts are joined under; None forbids joining."""
+
+    @property
+    def response_time(self) -> float:
+        """Seconds since the epoch at which it came."""
+
+
+@frozen
+class Version:
+    """See L{Versioned}."""
+
+    fields: Fields
+    length: int | None
+    validator: Validator | None
+    response_time: float
 
 
 def body_extent(status: int, fields: Fields, asked: RangeSpec | None, body_length: int | None) -> BodyExtent:
@@ -91,17 +123,33 @@ def end_told(fields: Fields, start: int) -> BodyExtent:
     raise ObjectChanged("the object is shorter than it was")
 
 
-def check_version(known: Representation, status: int, fields: Fields, extent: BodyExtent, response_time: float) -> None:
+def changed_since(known: Versioned, fields: Fields, now: float) -> bool:
+    """Whether an answer tells of a change after what we know was told, whatever its entity tag says.
+
+    Some servers keep a strong tag when the file is replaced. Replicas of one version may have other dates under one
+    tag, but all of them lie before the first answer.
+    """
+    modified = parse_date(fields.first(b"last-modified"), now)
+    if modified is None or modified == parse_date(known.fields.first(b"last-modified"), now):
+        return False
+    date = parse_date(known.fields.first(b"date"), now)
+    return modified >= (int(known.response_time) if date is None else date)
+
+
+def check_version(known: Versioned, status: int, fields: Fields, extent: BodyExtent, response_time: float) -> None:
     """Check that a 200 or 206 carries bytes of the version we C{know}.
 
     Parts are joined under one strong validator (RFC 9111, section 3.4; RFC 9110, section 15.3.7.3), and in one coding
-    (section 8.8.3.3); by their length alone only where the origin's policy says so, which the caller has to know.
+    (section 8.8.3.3); by their length alone only where the origin's policy says so, which the caller has to know. All
+    that is told counts: a Last-Modified may contradict an equal tag.
 
     @raise ObjectChanged: another version.
     @raise InvalidAnswer: neither the same nor another one for certain.
     """
     if fields.members(b"content-encoding") != known.fields.members(b"content-encoding"):
         raise InvalidAnswer("the same version in another encoding")
+    if changed_since(known, fields, response_time):
+        raise ObjectChanged("the object changed at the origin, and kept its entity tag")
     if known.validator is not None:
         theirs = strong_validator(fields, response_time)
         modified = fields.first(b"last-modified") if known.validator.is_date else None
@@ -114,18 +162,22 @@ def check_version(known: Representation, status: int, fields: Fields, extent: Bo
             raise InvalidAnswer("a part that does not tell the complete length")
     else:
         tags = (parse_etag(known.fields.first(b"etag")), parse_etag(fields.first(b"etag")))
-        if None not in tags and tags[0] != tags[1]:
+        dates = (known.fields.first(b"last-modified"), fields.first(b"last-modified"))
+        other = tags[0] != tags[1] if None not in tags else None not in dates and not _same_date(*dates, response_time)
+        if other:
             raise ObjectChanged("the object changed at the origin")
     untold = extent.length is None and known.validator is not None
     if known.length is not None and extent.length != known.length and not untold:
         raise ObjectChanged(f"{extent.length} bytes instead of {known.length}")
 
 
-def contradicts(known: Representation, fields: Fields, now: float) -> bool:
+def contradicts(known: Versioned, fields: Fields, now: float) -> bool:
     """Whether a 304 tells of another version than the one we asked about (RFC 9111, section 4.3.4).
 
-    Its entity tag is another one, or, where not both have one, its Last-Modified is.
+    Its entity tag is another one, or, where not both have one, its Last-Modified is; or it tells of a change since.
     """
+    if changed_since(known, fields, now):
+        return True
     mine, theirs = (parse_etag(each.first(b"etag")) for each in (known.fields, fields))
     if mine is not None and theirs is not None:
         return not mine.weakly_equals(theirs) if mine.weak or theirs.weak else mine != theirs

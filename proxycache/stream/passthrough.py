@@ -19,11 +19,11 @@ from proxycache.errors import (
     UnframedEnd,
 )
 from proxycache.interfaces import IBodyReceiver, IOrigin, IOriginResponse, OriginRequest, Priority
-from proxycache.policy.answers import BodyExtent, body_extent, end_told
+from proxycache.policy.answers import BodyExtent, Versioned, body_extent, changed_since, end_told
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.redirects import REDIRECT_STATUSES
 from proxycache.policy.retrying import MAX_ATTEMPTS, MIN_PROGRESS
-from proxycache.policy.validators import Validator, strong_validator
+from proxycache.policy.validators import strong_validator
 
 YIELD_SECONDS = 0.2
 """A client that takes nothing for so long lets others have its connection, where its body can be resumed.
@@ -40,9 +40,7 @@ class PassthroughProducer:
 
     @ivar cursor: next byte to write.
     @param stop: one past the last byte; None: to the end of the body.
-    @param validator: of the version that was begun; None: a break cannot be mended.
-    @param length: complete length of that version, None where unknown.
-    @param encoding: the members of its Content-Encoding.
+    @param version: that was begun; without a validator a break cannot be mended.
     """
 
     def __init__(
@@ -51,9 +49,7 @@ class PassthroughProducer:
         request: OriginRequest,
         cursor: int,
         stop: int | None,
-        validator: Validator | None,
-        length: int | None,
-        encoding: list[bytes],
+        version: Versioned,
         accounts: Accounts,
         clock: IReactorTime,
     ) -> None:
@@ -62,9 +58,8 @@ class PassthroughProducer:
         self._request = request
         self.cursor = cursor
         self._stop = stop
-        self._validator = validator
-        self._length = length
-        self._encoding = encoding
+        self._version = version
+        self._validator = version.validator
         self._accounts = accounts
         self._consumer: IConsumer | None = None
         self._response: IOriginResponse | None = None
@@ -266,14 +261,15 @@ class PassthroughProducer:
         if response.status not in (200, 206):
             raise OriginStatus(response.status)
         extent = body_extent(response.status, response.fields, asked, response.body_length)
-        if response.fields.members(b"content-encoding") != self._encoding:
+        if response.fields.members(b"content-encoding") != self._version.fields.members(b"content-encoding"):
             raise InvalidAnswer("the same version in another encoding")
         theirs = strong_validator(response.fields, response.response_time)
-        if self._validator is None or theirs != self._validator:
+        changed = changed_since(self._version, response.fields, response.response_time)
+        if self._validator is None or theirs != self._validator or changed:
             raise ObjectChanged("the object changed at the origin")
         if extent.length is None and response.status == 206:
             raise InvalidAnswer("a part that does not tell the complete length")
-        if self._length is not None and extent.length not in (None, self._length):
+        if self._version.length is not None and extent.length not in (None, self._version.length):
             raise InvalidAnswer("the same version with another length")
         return extent
 

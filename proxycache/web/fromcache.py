@@ -140,7 +140,6 @@ class FromCache:
         start, stop = _start_and_stop(part)
         request = evolve(request, begun=self._exchange.started)
         reader = generation.open_reader(start, stop, request, sparse=sparse)
-        representation = generation.representation
 
         def passthrough(cursor: int) -> PassthroughProducer:
             return PassthroughProducer(
@@ -148,9 +147,7 @@ class FromCache:
                 evolve(request, begun=self._exchange.started),
                 cursor,
                 stop,
-                representation.validator,
-                generation.length,
-                representation.fields.members(b"content-encoding"),
+                generation.representation,
                 self._serving.accounts,
                 self._serving.clock,
             )

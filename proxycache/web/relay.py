@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from proxycache.errors import MalformedField, OriginError
 from proxycache.interfaces import IOriginResponse, Priority
 from proxycache.log import make_logger
-from proxycache.policy.answers import BodyExtent
+from proxycache.policy.answers import BodyExtent, Version
 from proxycache.policy.byterange import ContentRange, parse_content_range
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.fields import parse_content_length
@@ -166,6 +166,7 @@ class Relay:
         self._serving.accounts.passthroughs[cause] += 1
         start, complete = _start_and_length(response) if exchange.method == "GET" else (None, None)
         validator = strong_validator(response.fields, response.response_time) if start is not None else None
+        version = Version(response.fields, complete, validator, response.response_time)
         extent = BodyExtent(start or 0, None if length is None else (start or 0) + length, complete)
 
         def passthrough(cursor: int) -> PassthroughProducer:
@@ -174,9 +175,7 @@ class Relay:
                 exchange.upstream(target),
                 cursor,
                 extent.stop,
-                validator,
-                complete,
-                response.fields.members(b"content-encoding"),
+                version,
                 self._serving.accounts,
                 self._serving.clock,
             )

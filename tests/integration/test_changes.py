@@ -1,5 +1,8 @@
 """The object changes at the origin: a client gets one version, or a torn answer, never a mix."""
 
+import time
+from email.utils import formatdate
+
 import pytest
 
 from tests.integration.rig import KIB, MIB, Rig, Thing, aborted, at_once, exact, exact_part, refused, told
@@ -243,3 +246,73 @@ class TestValidators:
         for start, stop in ((0, 100), (3 * MIB - 5, 3 * MIB + 5), (100, 4 * MIB), (0, 4 * MIB)):
             film.get_part(start, stop)
         film.get_whole()
+
+
+def at(seconds: float) -> str:
+    """So many seconds from now, as a Last-Modified."""
+    return formatdate(time.time() + seconds, usegmt=True)
+
+
+class TestATagThatOutlivesTheFile:
+    """A server hashes a file once and keeps its strong tag when another one of the same length comes in its place."""
+
+    def replace(self, film: Thing, modified: float = 60) -> Pattern:
+        new = Pattern(film.length, seed=NEW)
+        film.origin.put(film.path, new, last_modified=at(modified))
+        return new
+
+    def test_a_whole_after_a_part(self, rig: Rig) -> None:
+        film = rig.put(3 * MIB, last_modified=at(-3600))
+        film.get_part(0, MIB)
+        new = self.replace(film)
+        answer = film.get()
+        if answer.complete:
+            exact(answer, new)
+        else:
+            aborted(answer, film.body)
+        exact(film.get(), new)
+
+    def test_a_part_after_a_part(self, rig: Rig) -> None:
+        film = rig.put(8 * MIB, last_modified=at(-3600))
+        film.get_part(0, MIB)
+        new = self.replace(film)
+        exact_part(film.get("5000000-5000099"), new, 5_000_000, 5_000_100)
+        exact(film.get(), new)
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    def test_told_by_a_304_or_to_a_head(self, rig: Rig, method: str) -> None:
+        film = rig.put(2 * MIB, last_modified=at(-3600))
+        film.get_whole()
+        new = self.replace(film)
+        asked = film.get(None, ("Cache-Control", "no-cache"), method=method)
+        assert asked.status == 200, told(asked)
+        exact(film.get(), new)
+
+    def test_told_by_a_whole_that_was_asked_for_under_the_tag(self, rig: Rig) -> None:
+        """A server that answers no condition."""
+        film = rig.put(2 * MIB, last_modified=at(-3600), cache_control="max-age=0")
+        film.get_part(0, MIB)
+        new = self.replace(film)
+        film.fault(Fault(ignore_range=True, status=200, body_range=(0, film.length)), None)
+        exact(film.get(), new)
+
+    @pytest.mark.parametrize("cache_control", ["max-age=3600", "no-store"])
+    def test_while_a_body_is_resumed(self, rig: Rig, cache_control: str) -> None:
+        film = rig.put(3 * MIB, last_modified=at(-3600), cache_control=cache_control)
+        film.fault(Fault(stall_after=MIB))
+        with film.stream() as playing:
+            same_stream(film.body, 0, MIB // 2, playing)
+            new = self.replace(film)
+            rig.origin.drop_connections()
+            same(film.body, MIB // 2, playing.rest())
+            assert not playing.answer.complete
+        exact(film.get(), new)
+
+    @pytest.mark.parametrize("modified", [-1800, -7200])
+    def test_replicas_whose_dates_differ_are_of_one_version(self, rig: Rig, modified: float) -> None:
+        film = rig.put(3 * MIB, last_modified=at(-3600))
+        film.get_part(0, MIB)
+        film.fault(Fault(headers=(("Last-Modified", at(modified)),)), None)
+        film.get_whole()
+        film.get_whole(("Cache-Control", "no-cache"))
+        film.assert_sent_once()

@@ -19,7 +19,7 @@ from proxycache.errors import (
     UnframedEnd,
 )
 from proxycache.interfaces import IBodyReceiver, IOrigin, IOriginResponse, Priority
-from proxycache.policy.answers import BodyExtent
+from proxycache.policy.answers import BodyExtent, Version
 from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.fields import Fields, Line
 from proxycache.policy.retrying import MAX_ATTEMPTS, MIN_PROGRESS
@@ -31,6 +31,10 @@ from .scriptedorigin import REQUEST, ScriptedOrigin, ScriptedResponse
 
 CONTENT = bytes(range(100))
 TAG: Line = (b"ETag", b'"a"')
+NOW = 1_700_000_000
+BEGUN = Fields([TAG, (b"Last-Modified", b"Tue, 14 Nov 2023 00:00:00 GMT"), (b"Date", b"Tue, 14 Nov 2023 22:13:20 GMT")])
+SINCE: Line = (b"Last-Modified", b"Tue, 14 Nov 2023 22:14:00 GMT")
+"""A change after what was begun was sent."""
 
 
 class Passed:
@@ -48,7 +52,7 @@ class Passed:
         self.consumer = Consumer()
         self.clock = Clock()
         self.producer = PassthroughProducer(
-            self.origin, REQUEST, cursor, stop, validator, length, [], self.accounts, self.clock
+            self.origin, REQUEST, cursor, stop, Version(BEGUN, length, validator, NOW), self.accounts, self.clock
         )
         self.results: list[object] = []
 
@@ -250,6 +254,8 @@ def test_without_a_validator_nothing_is_resumed() -> None:
         (206, [(b"Content-Range", b"bytes 30-99/100")], 70, ObjectChanged),
         (200, [(b"ETag", b'"b"')], 100, ObjectChanged),
         (200, [], 100, ObjectChanged),
+        (206, [TAG, SINCE, (b"Content-Range", b"bytes 30-99/100")], 70, ObjectChanged),
+        (200, [TAG, SINCE], 100, ObjectChanged),
         (206, [TAG, (b"Content-Range", b"bytes 29-99/100")], 71, InvalidAnswer),
         (206, [TAG, (b"Content-Range", b"bytes 31-99/100")], 69, InvalidAnswer),
         (206, [TAG, (b"Content-Range", b"bytes 30-99/100")], 71, InvalidAnswer),
