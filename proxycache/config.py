@@ -244,6 +244,7 @@ class Origin(_Section):
     normalize: Switch = False
     trust_length: Switch = False
     always_partial: Switch = False
+    weak_if_range: Switch = False
     underscores: Switch = False
     headers: dict[str, str] = {}
 
@@ -306,6 +307,7 @@ class Origin(_Section):
             normalize=self.normalize,
             trust_length=self.trust_length,
             always_partial=self.always_partial,
+            weak_if_range=self.weak_if_range,
             underscores=self.underscores,
             headers=Fields((name.encode("ascii"), text.encode("utf-8")) for name, text in self.headers.items()),
         )

@@ -224,6 +224,23 @@ def outdates(
     return status in (404, 410) and request.first(b"authorization") is None
 
 
+def is_of_another(
+    known: Representation, request: Fields, status: int, fields: Fields, body_length: int | None, now: float
+) -> bool:
+    """Whether the answer to a client's own request tells that the version we know is not there any more.
+
+    What it does not tell of is taken to be as it was.
+
+    @param body_length: the declared length of the body, None where the framing does not say.
+    """
+    if status == 416:
+        return told_length(fields) not in (None, known.length)
+    if status in (200, 206):
+        length = body_length if status == 200 else _length_of_part(fields)
+        return contradicts(known, fields, now) or (None not in (length, known.length) and length != known.length)
+    return status in (404, 410) and request.first(b"authorization") is None
+
+
 def _length_of_part(fields: Fields) -> int | None:
     """The complete length that the Content-Range of a 206 tells, or None."""
     try:

@@ -30,6 +30,7 @@ class OriginPolicy:
     @ivar keep_hop_fields: names in lower case of fields of redirects that stay with the answer; see
         L{proxycache.policy.hops.is_kept}.
     @ivar normalize: whether spellings of one URL are one object; see L{normalized}.
+    @ivar weak_if_range: whether a weak tag counts in If-Range.
     @ivar underscores: whether request fields go along whose names hold more than letters, digits and hyphens.
     @ivar headers: fields added to every request to this origin's own host.
     """
@@ -46,6 +47,7 @@ class OriginPolicy:
     normalize: bool = False
     trust_length: bool = False
     always_partial: bool = False
+    weak_if_range: bool = False
     underscores: bool = False
     headers: Fields = field(factory=Fields)
 

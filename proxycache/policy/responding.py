@@ -10,7 +10,7 @@ from .byterange import ByteRange, RangeSpec, format_content_range, parse_range, 
 from .entry import Representation
 from .fields import Fields
 from .freshness import current_age
-from .validators import Verdict, evaluate_preconditions, range_applies
+from .validators import Verdict, bound_by_date, evaluate_preconditions, range_applies
 
 NOT_MODIFIED_FIELDS = frozenset(
     {b"cache-control", b"content-location", b"date", b"etag", b"expires", b"vary", b"last-modified", b"age"}
@@ -64,6 +64,7 @@ def answer(
     *,
     always_partial: bool,
     boundary: bytes,
+    weak_if_range: bool = False,
 ) -> Answer:
     """Answer a GET or HEAD from a stored response.
 
@@ -72,19 +73,22 @@ def answer(
 
     @param always_partial: answer a GET without Range with 206 all the same, for players that only then seek.
     @param boundary: separates the parts of a multipart answer; must not occur in them.
+    @param weak_if_range: whether a weak tag counts in If-Range.
     """
     age = (b"Age", b"%d" % int(current_age(representation, now)))
     fields = representation.fields.without({b"age", b"content-length"}).adding(age)
     length = representation.length
     head = method == "HEAD"
     if representation.status == 200:
-        conditional = conditional_answer(request, fields, now)
+        bound = bound_by_date(representation.fields, length, now)
+        conditional = conditional_answer(request, fields, now, bound=bound)
         if conditional is not None:
             return conditional
     if representation.status == 200 and length is not None:
         fields = fields.without({b"accept-ranges"}).adding((b"Accept-Ranges", b"bytes"))
     if representation.status == 200 and length is not None and not head:
-        specs = requested_ranges(request) if range_applies(request, representation.fields, now) else ()
+        applies = range_applies(request, representation.fields, now, weak=weak_if_range)
+        specs = requested_ranges(request) if applies else ()
         if always_partial and not specs and length:
             specs = (RangeSpec(0, None),)
         if length == 0 and any(spec.first is None and spec.last for spec in specs):
@@ -99,9 +103,12 @@ def answer(
     return Answer(representation.status, fields, parts, b"", length)
 
 
-def conditional_answer(request: Fields, fields: Fields, now: float) -> Answer | None:
-    """What the preconditions of a GET or HEAD make of a response; None where they hold (section 13.2.2)."""
-    match evaluate_preconditions(request, fields, now):
+def conditional_answer(request: Fields, fields: Fields, now: float, *, bound: bool = False) -> Answer | None:
+    """What the preconditions of a GET or HEAD make of a response; None where they hold (section 13.2.2).
+
+    @param bound: see L{evaluate_preconditions}.
+    """
+    match evaluate_preconditions(request, fields, now, bound=bound):
         case Verdict.FAILED:
             return _bare(412, fields)
         case Verdict.NOT_MODIFIED:

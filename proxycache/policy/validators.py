@@ -79,12 +79,27 @@ def strong_validator(fields: Fields, now: float) -> Validator | None:
     tag = parse_etag(fields.first(b"etag"))
     if tag is not None:
         return None if tag.weak else Validator(tag.opaque)
+    return _strong_date(fields, now)
+
+
+def _strong_date(fields: Fields, now: float) -> Validator | None:
+    """The Last-Modified of a response where it may serve as a strong validator (section 8.8.2.2)."""
     raw = fields.first(b"last-modified")
     modified = parse_date(raw, now)
     date = parse_date(fields.first(b"date"), now)
     if raw is None or modified is None or date is None or date - modified < LAST_MODIFIED_STRONG_SECONDS:
         return None
     return Validator(raw.strip(b" \t"), is_date=True)
+
+
+def bound_by_date(fields: Fields, length: int | None, now: float) -> bool:
+    """Whether a version is told by its Last-Modified and its length, whatever tag stands beside them.
+
+    A date that may serve as a strong validator is none the weaker for a weak tag that agrees (section 8.8.2.2).
+
+    @param length: complete length in bytes, None where it is not known.
+    """
+    return length is not None and not fields.members(b"content-encoding") and _strong_date(fields, now) is not None
 
 
 LAST_MODIFIED_SECONDS = 2
@@ -118,8 +133,12 @@ def _one_date(request: Fields, name: bytes, now: float) -> int | None:
     return parse_date(values[0], now) if len(values) == 1 else None
 
 
-def evaluate_preconditions(request: Fields, stored: Fields, now: float) -> Verdict:
-    """Evaluate the preconditions of a GET or HEAD against a stored response, in the order of section 13.2.2."""
+def evaluate_preconditions(request: Fields, stored: Fields, now: float, *, bound: bool = False) -> Verdict:
+    """Evaluate the preconditions of a GET or HEAD against a stored response, in the order of section 13.2.2.
+
+    @param bound: whether the version is told by more than its tag (see L{bound_by_date}): then a weak one counts in
+        If-Match, with or without C{W/}. It protects a client that wants no other version; it joins nothing.
+    """
     tag = parse_etag(stored.first(b"etag"))
     modified = parse_date(stored.first(b"last-modified"), now)
 
@@ -128,7 +147,8 @@ def evaluate_preconditions(request: Fields, stored: Fields, now: float) -> Verdi
     if if_match is not None:
         if if_match.strip() != b"*":
             tags = parse_etag_list(if_match) or []
-            if not any(asked.strongly_equals(tag) for asked in tags):
+            weakly = bound and tag is not None and tag.weak
+            if not any(asked.weakly_equals(tag) if weakly else asked.strongly_equals(tag) for asked in tags):
                 return Verdict.FAILED
     else:
         since = _one_date(request, b"if-unmodified-since", now)
@@ -152,14 +172,18 @@ def evaluate_preconditions(request: Fields, stored: Fields, now: float) -> Verdi
     return Verdict.PROCEED
 
 
-def range_applies(request: Fields, stored: Fields, now: float) -> bool:
-    """Whether Range is to be honoured, given If-Range (section 13.1.5)."""
+def range_applies(request: Fields, stored: Fields, now: float, *, weak: bool = False) -> bool:
+    """Whether Range is to be honoured, given If-Range (section 13.1.5).
+
+    @param weak: whether a weak tag counts as well, against the section: who sends it joins what comes to what he has.
+    """
     raw = request.first(b"if-range")
     if raw is None:
         return True
     asked = parse_etag(raw)
     if asked is not None:
-        return asked.strongly_equals(parse_etag(stored.first(b"etag")))
+        tag = parse_etag(stored.first(b"etag"))
+        return asked.weakly_equals(tag) if weak else asked.strongly_equals(tag)
     if parse_date(raw, now) is None:
         return False
     # An exact match, of a date that is a strong validator (section 8.8.2.2).

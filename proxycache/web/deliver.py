@@ -130,7 +130,11 @@ class Delivery:
                 if why_not is None:
                     if verdict is Reuse.STALE_WHILE_REVALIDATE:
                         self._origin.revalidate(target, request, generation)
-                    await self._cache.serve(target, generation, self._cache.hit(generation, asked))
+                    refusal = None if only_if_cached else self._cache.refuses(target, generation)
+                    if refusal is None:
+                        await self._cache.serve(target, generation, self._cache.hit(generation, asked))
+                    else:
+                        await self._origin.overrule(target, generation, refusal)
                     return
                 if asked is not None and not only_if_cached:
                     await self._relay.bypass(target, why_not)
@@ -154,7 +158,8 @@ class Delivery:
         generation = manager.unrecorded(target, request.fields)
         if generation is not None and self._cache.why_not(target, generation) is None:
             representation, ttls, now = generation.representation, target.origin.ttls, self._serving.now()
-            if may_share(representation, exchange.fields, ttls, now):
+            shared = may_share(representation, exchange.fields, ttls, now)
+            if shared and (self._only_if_cached() or self._cache.refuses(target, generation) is None):
                 await self._cache.serve(target, generation, evolve(status, collapsed=True))
                 return
         if self._only_if_cached():

@@ -15,6 +15,7 @@ from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.entry import Representation
 from proxycache.policy.freshness import may_serve_on_error, remaining
 from proxycache.policy.origins import ObjectTarget
+from proxycache.policy.refusing import may_have_grown
 from proxycache.policy.responding import Answer, Part, answer
 from proxycache.policy.storing import forbidden, is_personal
 from proxycache.stream.passthrough import PassthroughProducer
@@ -43,6 +44,19 @@ class FromCache:
         if all(generation.can_serve(*_start_and_stop(part), fills=alone is None) for part in parts):
             return None
         return alone or "no-validator"
+
+    def refuses(self, target: ObjectTarget, generation: Generation) -> str | None:
+        """Why the client would be refused what is stored though the origin may serve him, as a token for Cache-Status.
+
+        None where he would not be, or where the origin need not be asked: about an end it is once in a while.
+        """
+        representation = generation.representation
+        match self._head(target, representation).status:
+            case 412:
+                return "precondition"
+            case 416 if may_have_grown(representation, self._exchange.fields):
+                return "end" if self._serving.ends.may_ask(target.key, self._serving.clock.seconds()) else None
+        return None
 
     def may_be_stale(self, target: ObjectTarget, stale: Generation, disconnected: bool = False) -> bool:
         """Whether a stale generation may stand in for an origin that fails.
@@ -125,6 +139,7 @@ class FromCache:
             self._serving.now(),
             always_partial=target.origin.always_partial,
             boundary=uuid.uuid4().hex.encode("ascii"),
+            weak_if_range=target.origin.weak_if_range,
         )
 
     def _sparse(self, generation: Generation, parts: Sequence[Part]) -> list[bool]:

@@ -9,6 +9,7 @@ from proxycache.fill.generation import Generation
 from proxycache.fill.probe import Obtained, Question, Relayed
 from proxycache.fill.refill import refill
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
+from proxycache.policy.answers import is_of_another
 from proxycache.policy.byterange import RangeSpec, parse_content_range, select
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.forwarding import CONDITIONAL
@@ -55,7 +56,41 @@ class FromOrigin:
             await self._relay.bypass(target, why_not)
             return
         status = evolve(status, stored=got.stored, collapsed=got.collapsed, fwd_status=got.status)
+        if self._cache.refuses(target, generation) == "precondition":
+            # The origin was not told of it, and may read it less strictly.
+            await self.overrule(target, generation, "precondition")
+            return
         await self._cache.serve(target, generation, status, got.representation)
+
+    async def overrule(self, target: ObjectTarget, generation: Generation, refusal: str) -> None:
+        """Let the origin decide on a request that would be refused what is stored, though that is good.
+
+        RFC 9111, section 4.3.2. Where it gives no answer, what is stored does.
+
+        @param refusal: why, as a token for Cache-Status.
+        @raise OriginError: its answer could not be finished.
+        """
+        status = self._exchange.forwarding = CacheStatus(fwd="request", detail=refusal)
+        failed = evolve(status, detail="origin-failed")
+        try:
+            response = await self._relay.fetch(target, attempts=1)
+        except OriginError:
+            await self._cache.serve(target, generation, failed)
+            return
+        if response.status in RETRYABLE_STATUSES:
+            response.abort()
+            await self._cache.serve(target, generation, evolve(failed, fwd_status=response.status))
+            return
+        if is_of_another(
+            generation.representation,
+            self._exchange.fields,
+            response.status,
+            response.fields,
+            response.body_length,
+            response.response_time,
+        ):
+            self._serving.manager.unusable(generation)
+        await self._relay.pass_on(target, response, status, refusal)
 
     async def _obtain(self, question: Question) -> Obtained | Relayed:
         target, stale, manager = question.target, question.stale, self._serving.manager
@@ -108,15 +143,17 @@ class FromOrigin:
             return
         if got.cause == "no-length" and question.recorded:
             refill(self._serving.manager, target, self._exchange.upstream(target), question.asked)
-        if response is not None and (response.status == 206 or self._wrongly_refused(response)):
-            # Its range was stretched or cut for the cache; the client gets the one it asked for.
+        if response is not None and (
+            response.status == 206 or self._wrongly_refused(response) or self._relay.precondition_fails(response)
+        ):
+            # Its range was stretched or cut for the cache, or its preconditions left out: it gets what it asked for.
             response.abort()
             response = None
         status = evolve(status, detail=status.detail or got.cause)
         if response is None:
             # A crowd whose first request failed after all attempts does not repeat them one by one.
             await self._relay.ask(target, got.cause, status, 1 if got.failed else MAX_ATTEMPTS)
-        elif not self._relay.answer_precondition(response, status):
+        elif not self._relay.answer_not_modified(response, status):
             await self._relay.pass_on(target, response, status, got.cause)
 
     def _wrongly_refused(self, response: IOriginResponse) -> bool:

@@ -19,7 +19,7 @@ from proxycache.policy.fields import parse_content_length
 from proxycache.policy.forwarding import relayed_fields
 from proxycache.policy.invalidation import SAFE_METHODS, invalidated_targets
 from proxycache.policy.origins import ObjectTarget
-from proxycache.policy.responding import conditional_answer
+from proxycache.policy.responding import Answer, conditional_answer
 from proxycache.policy.retrying import MAX_ATTEMPTS
 from proxycache.policy.validators import strong_validator
 from proxycache.stream.passthrough import PassthroughProducer
@@ -49,9 +49,8 @@ class Relay:
         @raise OriginError: no answer, or an unfinished one.
         """
         self._exchange.forwarding = status
-        response = await self._fetch(target, attempts)
-        # The origin was told of them, and may have taken another order than that of RFC 9110, section 13.2.2.
-        if not self.answer_precondition(response, status):
+        response = await self.fetch(target, attempts)
+        if not self.answer_not_modified(response, status):
             await self.pass_on(target, response, status, cause)
 
     async def forward(self, target: ObjectTarget) -> None:
@@ -62,7 +61,7 @@ class Relay:
         exchange = self._exchange
         status = exchange.forwarding = CacheStatus(fwd="method")
         if exchange.method in SAFE_METHODS:
-            response = await self._fetch(target, MAX_ATTEMPTS)
+            response = await self.fetch(target, MAX_ATTEMPTS)
         else:
             response = await self._whoever_waits(self._change(target))
         body = exchange.request.body
@@ -77,7 +76,7 @@ class Relay:
     async def _change(self, target: ObjectTarget) -> IOriginResponse:
         """Send a request that is not safe, and forget what it made out of date, also where its outcome is not known."""
         try:
-            response = await self._fetch(target, 1)
+            response = await self.fetch(target, 1)
         except OriginError:
             await self._serving.manager.invalidate(target)
             raise
@@ -100,7 +99,11 @@ class Relay:
             lambda failure: self._log.failure("invalidating failed", failure)
         )
 
-    async def _fetch(self, target: ObjectTarget, attempts: int) -> IOriginResponse:
+    async def fetch(self, target: ObjectTarget, attempts: int) -> IOriginResponse:
+        """The origin's answer to the request as the client made it.
+
+        @raise OriginError: there is none.
+        """
         exchange = self._exchange
         body = exchange.request.body
         fields = relayed_fields(
@@ -190,21 +193,28 @@ class Relay:
             return
         await exchange.write_stream(stream)
 
-    def answer_precondition(self, response: IOriginResponse, status: CacheStatus) -> bool:
-        """Answer 304 or 412 where the client's preconditions say so.
+    def answer_not_modified(self, response: IOriginResponse, status: CacheStatus) -> bool:
+        """Answer 304 where the client's preconditions say so, though the origin did not.
 
         @return: whether they did; the response is used up then.
         """
-        exchange = self._exchange
-        if response.status != 200:
-            return False
-        fields = response.fields.end_to_end().without({b"content-length"})
-        head = conditional_answer(exchange.fields, fields, response.response_time)
-        if head is None:
+        head = self._conditional(response)
+        if head is None or head.status != 304:
             return False
         response.abort()
-        exchange.write_head(head.status, head.fields, head.length, status)
+        self._exchange.write_head(head.status, head.fields, head.length, status)
         return True
+
+    def precondition_fails(self, response: IOriginResponse) -> bool:
+        """Whether the client's preconditions, of which the origin was not told, fail on what came."""
+        head = self._conditional(response)
+        return head is not None and head.status == 412
+
+    def _conditional(self, response: IOriginResponse) -> Answer | None:
+        if response.status != 200:
+            return None
+        fields = response.fields.end_to_end().without({b"content-length"})
+        return conditional_answer(self._exchange.fields, fields, response.response_time)
 
 
 def _start_and_length(response: IOriginResponse) -> tuple[int | None, int | None]:

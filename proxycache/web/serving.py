@@ -12,6 +12,7 @@ from proxycache.fill.chunkmanager import ChunkManager
 from proxycache.interfaces import IOrigin
 from proxycache.policy.addresses import Network
 from proxycache.policy.origins import OriginPolicy
+from proxycache.policy.refusing import AskedBeyond
 from proxycache.policy.retrying import Failing
 from proxycache.policy.targets import Authority
 
@@ -49,3 +50,4 @@ class Serving:
     has_room: Callable[[int], bool] = lambda number: True
     trusted_proxies: Sequence[Network] = ()
     failing: Failing = field(factory=Failing)
+    ends: AskedBeyond = field(factory=AskedBeyond)

@@ -1,0 +1,50 @@
+"""When what is stored refuses a client: whether the origin is asked before he hears of it.
+
+An error that a cache makes up is one that the origin might not have made: it may have another version by now, or read
+a condition less strictly.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from .entry import Representation
+from .fields import Fields
+from .freshness import response_directives
+from .responding import requested_ranges
+
+BEYOND_SECONDS = 10.0
+"""How long an origin is not asked again about what lies at or beyond the end of an object."""
+
+MAX_BEYOND = 1024
+
+
+def may_have_grown(representation: Representation, request: Fields) -> bool:
+    """Whether a range that cannot be satisfied could be by now: it begins at or beyond the end that is known.
+
+    Not what is immutable while it is fresh (RFC 8246).
+    """
+    length = representation.length
+    if length is None or "immutable" in response_directives(representation.fields):
+        return False
+    return any(spec.first is not None and spec.first >= length for spec in requested_ranges(request))
+
+
+class AskedBeyond:
+    """Objects about whose end an origin was asked a moment ago.
+
+    Times are seconds, of one clock.
+    """
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+
+    def may_ask(self, key: bytes, now: float) -> bool:
+        """Whether it may be asked about the object of C{key}; if so, not again for L{BEYOND_SECONDS}."""
+        if now < self._until.get(key, 0.0):
+            return False
+        self._until[key] = now + BEYOND_SECONDS
+        self._until.move_to_end(key)
+        while len(self._until) > MAX_BEYOND:
+            self._until.popitem(last=False)
+        return True
