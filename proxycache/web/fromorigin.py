@@ -81,15 +81,16 @@ class FromOrigin:
             response.abort()
             await self._cache.serve(target, generation, evolve(failed, fwd_status=response.status))
             return
+        representation, answered = generation.representation, response.response_time
         if is_of_another(
-            generation.representation,
-            self._exchange.fields,
-            response.status,
-            response.fields,
-            response.body_length,
-            response.response_time,
+            representation, self._exchange.fields, response.status, response.fields, response.body_length, answered
         ):
             self._serving.manager.unusable(generation)
+        elif refusal == "end" and response.status == 200:
+            # It knows no such ranges, and has no more than we have.
+            response.abort()
+            await self._cache.serve(target, generation, evolve(status, fwd_status=200))
+            return
         await self._relay.pass_on(target, response, status, refusal)
 
     async def _obtain(self, question: Question) -> Obtained | Relayed:

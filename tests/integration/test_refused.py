@@ -111,6 +111,19 @@ class TestRangesBeyondTheEnd:
         assert (answer.status, answer.field("Content-Range")) == (416, "bytes */900"), told(answer)
         exact(film.get(), body)
 
+    def test_an_origin_without_ranges_has_no_more(self, rig: Rig) -> None:
+        film = rig.put(1000, accept_ranges=False)
+        film.get_whole()
+        answer = film.get("1000-")
+        assert (answer.status, answer.field("Content-Range")) == (416, "bytes */1000"), told(answer)
+
+    def test_one_without_ranges_that_has(self, rig: Rig) -> None:
+        film = rig.put(1000, accept_ranges=False)
+        film.get_whole()
+        body = Literal(b"n" * 1200)
+        rig.origin.put(film.path, body, etag='"v2"', accept_ranges=False)
+        exact(film.get("1000-"), body)
+
     def test_one_that_does_not_change(self, rig: Rig) -> None:
         film = rig.put(1000, cache_control="max-age=3600, immutable")
         film.get_whole()
