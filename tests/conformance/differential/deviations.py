@@ -113,7 +113,7 @@ def understandings(request: Request, proxied: Answer) -> tuple[Request, ...]:
     Where proxycache only relayed an answer, nginx has got the request as it stands, and understood it in its way.
     """
     understood = equivalent(request)
-    relayed = re.search(r"; detail=(no-store|status)\b", proxied.cache_status) is not None
+    relayed = re.search(r"; detail=(no-store|status|precondition|end)\b", proxied.cache_status) is not None
     return (understood, request) if relayed and understood != request else (understood,)
 
 
