@@ -12,12 +12,6 @@ from attrs import frozen
 
 from proxycache.errors import MalformedField, UnsatisfiableRange
 
-MAX_RANGES = 64
-"""More ranges than this in one request are refused (RFC 9110, section 17.15)."""
-
-COALESCE_GAP = 80
-"""Gaps of up to this many bytes cost more as a part's header than as bytes (section 15.3.7.2)."""
-
 _MAX_DIGITS = 18
 _SPEC = re.compile(rb"(\d*)-(\d*)\Z")
 _CONTENT_RANGE = re.compile(rb"bytes (?:(\d+)-(\d+)|(\*))/(?:(\d+)|(\*))\Z", re.IGNORECASE)
@@ -105,35 +99,27 @@ def resolve(spec: RangeSpec, length: int) -> ByteRange | None:
 
 
 def select(specs: Sequence[RangeSpec], length: int) -> tuple[ByteRange, ...]:
-    """The ranges to send: satisfiable ones, in the order asked; overlapping and near ones coalesced.
+    """The ranges to send, none where the whole is to be sent in place of them.
 
-    Sections 14.1.2, 14.2 and 15.3.7.2.
+    The satisfiable ones, each by itself and in the order asked, but for those that overlap: these become one, at the
+    place of the first of them. Where they ask for more than there is, the field is ignored, as nobody needs that
+    (sections 14.1.2, 14.2, 15.3.7.2 and 17.15).
 
-    @raise UnsatisfiableRange: none can be satisfied, or there are more than L{MAX_RANGES}.
+    @raise UnsatisfiableRange: none can be satisfied.
     """
-    if len(specs) > MAX_RANGES:
-        raise UnsatisfiableRange("too many ranges")
     chosen = [found for spec in specs if (found := resolve(spec, length)) is not None]
     if not chosen:
         raise UnsatisfiableRange("no range overlaps the representation")
-    merged: list[ByteRange] = []
-    for wanted in chosen:
-        touching = [
-            part
-            for part in merged
-            if wanted.start <= part.stop + COALESCE_GAP and part.start <= wanted.stop + COALESCE_GAP
-        ]
-        if not touching:
-            merged.append(wanted)
-            continue
-        place = merged.index(touching[0])
-        joined = ByteRange(
-            min(wanted.start, *(part.start for part in touching)),
-            max(wanted.stop, *(part.stop for part in touching)),
-        )
-        merged = [part for part in merged if part not in touching]
-        merged.insert(place, joined)
-    return tuple(merged)
+    joined: list[tuple[int, int, int]] = []
+    for place, part in sorted(enumerate(chosen), key=lambda each: each[1].start):
+        if joined and part.start < joined[-1][2]:
+            first, start, stop = joined[-1]
+            joined[-1] = (min(first, place), start, max(stop, part.stop))
+        else:
+            joined.append((place, part.start, part.stop))
+    if len(joined) < len(chosen) and sum(map(len, chosen)) > length:
+        return ()
+    return tuple(ByteRange(start, stop) for _, start, stop in sorted(joined))
 
 
 def wanted(asked: RangeSpec | None, length: int | None) -> tuple[int, int | None]:

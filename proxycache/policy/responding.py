@@ -89,15 +89,15 @@ def answer(
     if representation.status == 200 and length is not None and not head:
         applies = range_applies(request, representation.fields, now, weak=weak_if_range)
         specs = requested_ranges(request) if applies else ()
-        if always_partial and not specs and length:
-            specs = (RangeSpec(0, None),)
         if length == 0 and any(spec.first is None and spec.last for spec in specs):
             specs = ()  # a suffix of nothing is all of it (section 14.1.2), and no Content-Range can say so
-        if specs:
-            try:
-                ranges = select(specs, length)
-            except UnsatisfiableRange:
-                return _bare(416, fields.without({b"content-range"}).adding((b"Content-Range", b"bytes */%d" % length)))
+        try:
+            ranges = select(specs, length) if specs else ()
+        except UnsatisfiableRange:
+            return _bare(416, fields.without({b"content-range"}).adding((b"Content-Range", b"bytes */%d" % length)))
+        if always_partial and not ranges and length:
+            ranges = (ByteRange(0, length),)
+        if ranges:
             return _partial(fields, ranges, length, boundary)
     parts = () if head or length == 0 else (Part(b"", None if length is None else ByteRange(0, length)),)
     return Answer(representation.status, fields, parts, b"", length)

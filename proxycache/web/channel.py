@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .request import StrictRequest
     from .site import StrictSite
 
+MAX_HEAD = 64 * 1024
+"""Bytes of the request line and the header section, together; also of one line of them."""
+
 HEADER_TIMEOUT_SECONDS = 30.0
 """For a whole header section, from its first byte: a byte now and then does not prolong it."""
 
@@ -51,6 +54,7 @@ class StrictChannel(HTTPChannel):
     @ivar refusal: the status of what L{refuse} answered.
     """
 
+    MAX_LENGTH = totalHeadersSize = MAX_HEAD
     site: StrictSite
     requests: list[StrictRequest]
     _command: bytes
