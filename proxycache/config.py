@@ -10,7 +10,7 @@ import re
 import tomllib
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -30,6 +30,7 @@ from twisted.internet.endpoints import serverFromString
 
 from proxycache.errors import ConfigurationError
 from proxycache.policy.addresses import Network
+from proxycache.policy.cookies import SetCookie
 from proxycache.policy.fields import Fields
 from proxycache.policy.freshness import Ttls
 from proxycache.policy.hops import is_kept
@@ -241,6 +242,7 @@ class Origin(_Section):
     methods: list[str] = ["GET", "HEAD", "OPTIONS"]
     redirect_hosts: list[str] = []
     keep_hop_fields: list[str] = []
+    set_cookie: Literal["auto", "strip", "keep", "refuse"] = "auto"
     normalize: Switch = False
     trust_length: Switch = False
     always_partial: Switch = False
@@ -304,6 +306,7 @@ class Origin(_Section):
             methods=tuple(self.methods),
             redirect_hosts=frozenset(self.redirect_hosts),
             keep_hop_fields=tuple(name.lower() for name in self.keep_hop_fields),
+            set_cookie=SetCookie(self.set_cookie),
             normalize=self.normalize,
             trust_length=self.trust_length,
             always_partial=self.always_partial,

@@ -18,6 +18,7 @@ from proxycache.interfaces import (
     StoredFile,
 )
 from proxycache.log import make_logger
+from proxycache.policy.cookies import without_cookies
 from proxycache.policy.entry import StoredRepresentation
 from proxycache.policy.eviction import ENTRY, ChunkName
 from proxycache.policy.fields import Fields
@@ -93,7 +94,9 @@ class ChunkManager:
         if target.key in self._variants:
             return
         for stored in reversed(found):
-            representation = stored.representation
+            # It may have been stored while the configuration had them kept.
+            fields = without_cookies(target.origin.set_cookie, stored.representation.fields)
+            representation = evolve(stored.representation, fields=fields)
             generation = Generation(
                 representation,
                 self._files.open(representation.id),

@@ -21,7 +21,9 @@ from proxycache.policy.answers import (
 )
 from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.collapsing import may_share
+from proxycache.policy.cookies import without_cookies
 from proxycache.policy.entry import Representation
+from proxycache.policy.fields import Fields
 from proxycache.policy.freshness import useful_until
 from proxycache.policy.origins import OriginPolicy
 from proxycache.policy.readahead import FIRST_WINDOW
@@ -89,7 +91,8 @@ class Founding:
             return Relayed(response, 416, "status")
         if response.status >= 500 and stale is not None:
             return Relayed(response, response.status, "status", failed)
-        why_not = refusal(response.status, sent.fields, response.fields, target.origin.ttls, response.response_time)
+        ttls, set_cookie, now = target.origin.ttls, target.origin.set_cookie, response.response_time
+        why_not = refusal(response.status, sent.fields, response.fields, ttls, now, set_cookie)
         if why_not is not None:
             if stale is not None and outdates(
                 stale.representation,
@@ -111,9 +114,11 @@ class Founding:
         if told_of is not None:
             response.abort()
             return self._renewed(told_of, response, probe)
-        generation = self._generation_of(response, extent, probe)
+        fields = dated(storable_fields(response.status, response.fields).without({b"content-length"}), now)
+        generation = self._generation_of(response, without_cookies(set_cookie, fields), extent, probe)
+        obtained = _obtained(generation, response.status, fields)
         self._begin(generation, response, extent, sent.asked, probe.question.head)
-        return Obtained(generation, response.status)
+        return obtained
 
     def _told_of(self, response: IOriginResponse, extent: BodyExtent, probe: Probe) -> Generation | None:
         """The generation whose fields the answer to a HEAD updates (RFC 9111, section 4.3.5); it has its bytes."""
@@ -134,7 +139,7 @@ class Founding:
 
         @raise ObjectChanged: it tells of another version, or of one that may not be kept: ask anew.
         """
-        known, now = stale.representation, response.response_time
+        known, now, origin = stale.representation, response.response_time, probe.question.target.origin
         if contradicts(known, response.fields, now):
             self._index.unusable(stale)
             raise ObjectChanged("what was asked about is another version")
@@ -146,17 +151,21 @@ class Founding:
             request_time=response.request_time,
             response_time=now,
         )
-        if refusal(known.status, probe.sent.fields, fields, probe.question.target.origin.ttls, now) is None:
-            stale.renew(_judged(renewed, probe.question.target.origin))
-            return Obtained(stale, response.status)
-        if probe.question.personal:
+        why_not = refusal(known.status, probe.sent.fields, fields, origin.ttls, now, origin.set_cookie)
+        if why_not is None:
+            stale.renew(_judged(evolve(renewed, fields=without_cookies(origin.set_cookie, fields)), origin))
+            return _obtained(stale, response.status, fields)
+        if probe.question.personal or why_not == "set-cookie":
             # For this client alone: what is stored for others stays as it is.
             return Obtained(stale, response.status, personal=renewed)
         self._index.unusable(stale)
         raise ObjectChanged("what was stored may not be kept any longer")
 
-    def _generation_of(self, response: IOriginResponse, extent: BodyExtent, probe: Probe) -> Generation:
-        """The generation of the version that a response tells of: one we have, renewed, or a new one."""
+    def _generation_of(self, response: IOriginResponse, fields: Fields, extent: BodyExtent, probe: Probe) -> Generation:
+        """The generation of the version that a response tells of: one we have, renewed, or a new one.
+
+        @param fields: those that are recorded.
+        """
         sent, target, partial = probe.sent, probe.question.target, response.status == 206
         representation = Representation(
             id=uuid.uuid4().hex,
@@ -164,9 +173,7 @@ class Founding:
             origin=target.origin.name,
             source_url=target.source_url,
             status=200 if partial else response.status,
-            fields=dated(
-                storable_fields(response.status, response.fields).without({b"content-length"}), response.response_time
-            ),
+            fields=fields,
             length=extent.length,
             validator=strong_validator(response.fields, response.response_time),
             request_time=response.request_time,
@@ -233,6 +240,12 @@ class Founding:
             ):
                 return generation
         return None
+
+
+def _obtained(generation: Generation, status: int, brought: Fields) -> Obtained:
+    """What the client gets that brought an answer with these fields, which may be more than was recorded."""
+    known = generation.representation
+    return Obtained(generation, status, brought=None if brought == known.fields else evolve(known, fields=brought))
 
 
 def _judged(representation: Representation, origin: OriginPolicy) -> Representation:

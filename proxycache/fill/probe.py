@@ -39,18 +39,21 @@ class Obtained:
 
     @ivar status: what the origin said.
     @ivar personal: the record with the fields that came for this client alone; None where they were recorded.
+    @ivar brought: the record with the fields that are for him alone who brought the answer, though the rest of it was
+        recorded; None where there are none.
     @ivar collapsed: another client's request brought it.
     """
 
     generation: Generation
     status: int
     personal: Representation | None = None
+    brought: Representation | None = None
     collapsed: bool = False
 
     @property
     def representation(self) -> Representation:
         """The record that the answer is made from."""
-        return self.generation.representation if self.personal is None else self.personal
+        return self.personal or self.brought or self.generation.representation
 
     @property
     def stored(self) -> bool:
@@ -352,6 +355,8 @@ class Probes:
         if isinstance(result, Relayed):
             waiting.answer.callback(evolve(result, response=None))
             return
+        if isinstance(result, Obtained):
+            result = evolve(result, brought=None)
         if isinstance(result, Failure) and result.check(ObjectChanged):
             waiting.answer.errback(result)
             return

@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from proxycache.errors import BadTarget, NoSuchOrigin
 
+from .cookies import SetCookie
 from .fields import Fields
 from .freshness import Ttls
 from .targets import Authority, normalized, origin_form
@@ -29,6 +30,7 @@ class OriginPolicy:
     @ivar ignore_query: names of query parameters that are left out of the key.
     @ivar keep_hop_fields: names in lower case of fields of redirects that stay with the answer; see
         L{proxycache.policy.hops.is_kept}.
+    @ivar set_cookie: what becomes of answers that set cookies.
     @ivar normalize: whether spellings of one URL are one object; see L{normalized}.
     @ivar weak_if_range: whether a weak tag counts in If-Range.
     @ivar underscores: whether request fields go along whose names hold more than letters, digits and hyphens.
@@ -44,6 +46,7 @@ class OriginPolicy:
     methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
     redirect_hosts: frozenset[str] = frozenset()
     keep_hop_fields: tuple[str, ...] = ()
+    set_cookie: SetCookie = SetCookie.AUTO
     normalize: bool = False
     trust_length: bool = False
     always_partial: bool = False

@@ -13,9 +13,19 @@ from .freshness import current_age
 from .validators import Verdict, bound_by_date, evaluate_preconditions, range_applies
 
 NOT_MODIFIED_FIELDS = frozenset(
-    {b"cache-control", b"content-location", b"date", b"etag", b"expires", b"vary", b"last-modified", b"age"}
+    {
+        b"cache-control",
+        b"content-location",
+        b"date",
+        b"etag",
+        b"expires",
+        b"vary",
+        b"last-modified",
+        b"age",
+        b"set-cookie",
+    }
 )
-"""What a 304 carries (RFC 9110, section 15.4.5), and the age, since it comes from a cache."""
+"""What a 304 carries (RFC 9110, section 15.4.5), the age, since it comes from a cache, and the client's own cookie."""
 
 
 @frozen

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from email.utils import formatdate
 
+from .cookies import SetCookie, refuses
 from .fields import Fields, parse_directives
 from .freshness import HEURISTIC_STATUSES, Ttls, explicit_lifetime, response_directives
 from .validators import parse_etag
@@ -77,8 +78,18 @@ def bounded(response: Fields, redirect: Fields, request: Fields) -> Fields:
     return response.adding((b"Vary", b", ".join(varying))) if varying else response
 
 
-def refusal(status: int, request: Fields, response: Fields, ttls: Ttls, now: float) -> str | None:
-    """Why the response to a GET may not be stored, as a token for Cache-Status; None where it may (section 3)."""
+def refusal(
+    status: int,
+    request: Fields,
+    response: Fields,
+    ttls: Ttls,
+    now: float,
+    set_cookie: SetCookie = SetCookie.AUTO,
+) -> str | None:
+    """Why the response to a GET may not be stored, as a token for Cache-Status; None where it may (section 3).
+
+    @param set_cookie: what the origin's configuration says of answers that set cookies.
+    """
     why_not = forbidden(status, request, response)
     if why_not is not None:
         return why_not
@@ -86,10 +97,10 @@ def refusal(status: int, request: Fields, response: Fields, ttls: Ttls, now: flo
     # Section 3: final responses only; section 4.3.4 tells what a 304 is for.
     if status < 200 or status in (205, 304):
         return "status"
-    stated = explicit_lifetime(response, now)
-    if stated is None and response.first(b"set-cookie") is not None:
-        # Section 7.3: cacheable like any other; but what was not meant for a cache may be meant for one person.
+    # Section 7.3: cacheable like any other; but what was not meant for a cache may be meant for one person.
+    if refuses(set_cookie, response, now):
         return "set-cookie"
+    stated = explicit_lifetime(response, now)
     if stated is None and status not in HEURISTIC_STATUSES and "public" not in directives:
         return "status"
     usable_later = (

@@ -27,7 +27,7 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> Scores:
     directory = tmp_path_factory.mktemp("suite")
     with (
         suite_origin(directory) as url,
-        Proxycache(directory, url, config={"origin": {"methods": METHODS}}) as proxy,
+        Proxycache(directory, url, config={"origin": {"methods": METHODS, "set_cookie": "keep"}}) as proxy,
     ):
         found = run_suite(proxy.url, directory)
         proxy.assert_clean_log()

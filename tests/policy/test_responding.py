@@ -106,7 +106,17 @@ def test_a_304_carries_what_a_200_would_have_of_these() -> None:
     """RFC 9110, section 15.4.5."""
     lines = (*LINES, (b"Expires", http_date(NOW)), (b"Content-Location", b"/x"), (b"Set-Cookie", b"a=b"))
     found = ask((b"If-None-Match", b'"a"'), lines=lines)
-    kept = (b"cache-control", b"etag", b"last-modified", b"date", b"vary", b"expires", b"content-location", b"age")
+    kept = (
+        b"cache-control",
+        b"etag",
+        b"last-modified",
+        b"date",
+        b"vary",
+        b"expires",
+        b"content-location",
+        b"set-cookie",
+        b"age",
+    )
     assert [name.lower() for name, _ in found.fields] == list(kept)
 
 

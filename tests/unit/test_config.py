@@ -241,6 +241,11 @@ def test_a_url_without_its_last_slash_gets_one() -> None:
         ({"origin": [{**ORIGIN, "methods": []}]}, r"origin\.0\.methods", "names of methods"),
         ({"origin": [{**ORIGIN, "methods": ["G T"]}]}, r"origin\.0\.methods", "names of methods"),
         ({"origin": [{**ORIGIN, "trust_length": "yes"}]}, r"origin\.0\.trust_length", "expected a valid boolean"),
+        (
+            {"origin": [{**ORIGIN, "set_cookie": "no"}]},
+            r"origin\.0\.set_cookie",
+            "expected 'auto', 'strip', 'keep' or 'refuse'",
+        ),
         ({"origin": [{**ORIGIN, "always_partial": 1}]}, r"origin\.0\.always_partial", "expected a valid boolean"),
         ({"origin": [{**ORIGIN, "keep_hop_fields": ["X Y"]}]}, r"origin\.0\.keep_hop_fields", "fields about an object"),
         (

@@ -31,7 +31,7 @@ def config(origin: Origin, other: Origin, hand: Listener) -> Config:
             {"name": "plain", "prefix": "/", "url": origin.url, "methods": METHODS},
             {"name": "other", "prefix": "/other/", "url": other.url, "methods": METHODS},
             {"name": "reading", "prefix": "/reading/", "url": origin.url},
-            {"name": "hand", "prefix": "/hand/", "url": hand.url, "methods": METHODS},
+            {"name": "hand", "prefix": "/hand/", "url": hand.url, "methods": METHODS, "set_cookie": "keep"},
         ],
     }
 
