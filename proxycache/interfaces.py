@@ -43,6 +43,7 @@ class OriginRequest:
     """A request to an origin.
 
     @ivar url: absolute URL, sent byte for byte.
+    @ivar resolved: where its redirects led a moment ago: that is asked, and C{url} where that is good no longer.
     @ivar fields: request fields beside those the origin's configuration adds.
     @ivar asked: the range that C{fields} asks for, None for the whole.
     @ivar attempts: how often to try while there is no answer, at most L{MAX_ATTEMPTS}.
@@ -58,6 +59,7 @@ class OriginRequest:
     url: bytes
     method: str
     fields: Fields
+    resolved: bytes | None = None
     asked: RangeSpec | None = None
     attempts: int = MAX_ATTEMPTS
     patient: bool = True
@@ -84,6 +86,7 @@ class IBodyReceiver(Interface):
 class IOriginResponse(Interface):
     """A final response whose body has not been read yet. It holds a connection until its body ends or C{abort}."""
 
+    url = Attribute("where it came from, redirects followed")
     status = Attribute("the status code")
     fields = Attribute("the fields as they came, nothing decoded; references in them are absolute")
     body_length = Attribute("declared length of the body, None where unknown")

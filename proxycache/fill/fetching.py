@@ -87,6 +87,7 @@ class Fetching:
         self._again: IDelayedCall | None = None
         self._filled_in: set[int] = set()
         self._sparse: set[int] = set()
+        self._resolved: dict[bytes, bytes] = {}
         self._log = make_logger()
 
     @property
@@ -258,6 +259,7 @@ class Fetching:
         if sparse:
             # What they do not complete has no need to be complete, unless somebody comes again.
             self._sparse.update(self._unbegun(start, stop))
+        sent = evolve(sent, resolved=self._resolved.get(request.url))
         run.kept = kept
         run.request = request
         run.failures = self._failures.pop(run.start, 0)
@@ -306,7 +308,13 @@ class Fetching:
             run.stop = self.length
             run.allowance = run.start + MAX_WINDOW
         self._check_size(run, extent)
+        if run.request is not None:
+            self.leads_to(run.request.url, response)
         return extent
+
+    def leads_to(self, url: bytes, response: IOriginResponse) -> None:
+        """An answer that is good came by C{url}: what is still missing is asked for where its redirects led."""
+        self._resolved = {} if response.url == url else {url: response.url}
 
     # What arrives
 
@@ -345,7 +353,11 @@ class Fetching:
         """A run is over: go on where somebody still waits, or say why not."""
         self.runs.remove(run)
         self._around.accounts.running_fills -= 1
-        if error is None or isinstance(error, FillPreempted):
+        if run.astray:
+            # Where its URL had led there is something else by now, which says nothing of the object.
+            self._resolved.clear()
+            self._go_on()
+        elif error is None or isinstance(error, FillPreempted):
             self._go_on()
         elif isinstance(error, InvalidAnswer) and run.asked is not None and self.joinable:
             # It makes a mess of ranges; perhaps it gets the whole right.

@@ -116,6 +116,7 @@ class Founding:
             return self._renewed(told_of, response, probe)
         fields = dated(storable_fields(response.status, response.fields).without({b"content-length"}), now)
         generation = self._generation_of(response, without_cookies(set_cookie, fields), extent, probe)
+        generation.leads_to(sent.url, response)
         obtained = _obtained(generation, response.status, fields)
         self._begin(generation, response, extent, sent.asked, probe.question.head)
         return obtained
@@ -154,6 +155,7 @@ class Founding:
         why_not = refusal(known.status, probe.sent.fields, fields, origin.ttls, now, origin.set_cookie)
         if why_not is None:
             stale.renew(_judged(evolve(renewed, fields=without_cookies(origin.set_cookie, fields)), origin))
+            stale.leads_to(probe.sent.url, response)
             return _obtained(stale, response.status, fields)
         if probe.question.personal or why_not == "set-cookie":
             # For this client alone: what is stored for others stays as it is.

@@ -126,6 +126,10 @@ class Generation:
         """See L{Fetching.adopt}."""
         self._fetching.adopt(response, extent, stop, allowance)
 
+    def leads_to(self, url: bytes, response: IOriginResponse) -> None:
+        """See L{Fetching.leads_to}."""
+        self._fetching.leads_to(url, response)
+
     def surplus(self, start: int, stop: int) -> int:
         """How many bytes of chunks that are not on disk lie beside C{[start, stop)}, which is not empty."""
         beside = 0

@@ -54,6 +54,8 @@ class Run:
     @ivar new_bytes: body bytes that arrived and were not here before.
     @ivar asked: the range that was asked for, None for the whole.
     @ivar request: of the client on whose behalf it was asked for, less that range; None where its body was here before.
+    @ivar resolved: where that client's URL had led before, which was asked in its place; None where the URL itself was.
+    @ivar astray: the answer came from there, and was of no use.
     @ivar failures: attempts in a row before it that brought next to nothing of what it is to bring.
     @ivar kept: whether it goes on without a reader, since it belongs to what one was reading.
     """
@@ -71,6 +73,8 @@ class Run:
         self.new_bytes = 0
         self.asked: RangeSpec | None = None
         self.request: OriginRequest | None = None
+        self.resolved: bytes | None = None
+        self.astray = False
         self._owner = owner
         self._origin: IOrigin | None = None
         self._extent: BodyExtent | None = None
@@ -87,6 +91,7 @@ class Run:
     def send(self, origin: IOrigin, request: OriginRequest) -> None:
         """Ask the origin."""
         self.asked = request.asked
+        self.resolved = request.resolved
         self._origin = origin
         self._pending = origin.fetch(request, self.priority)
         self._pending.addCallbacks(self._answered, self._failed)
@@ -122,6 +127,7 @@ class Run:
                 self.adopt(response, extent)
         except Exception as error:
             response.abort()
+            self.astray = response.url == self.resolved
             if not self._over:
                 self._finish(error)
 

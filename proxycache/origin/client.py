@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from attrs import define
+from attrs import define, evolve
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -141,12 +141,17 @@ class OriginClient:
             response: OriginResponse | None = None
             claim = Claim(None if request.begun or failures > 1 else most)
             if claim.checks is not None:
-                await self._reach.check(request.url, claim.checks)
+                request = await self._reachable(request, claim.checks)
             try:
                 response = await self._attempt(request, wish, claim, fresh)
             except (OriginUnreachable, OriginTimeout, MalformedAnswer) as failed:
                 if wish.cancelled:
                     raise CancelledError from failed
+                if request.resolved is not None:
+                    # By now its redirects may lead elsewhere.
+                    request = evolve(request, resolved=None)
+                    failures -= 1
+                    continue
                 if failed.retry_after is not None:
                     # Not asked, since others were in vain.
                     raise
@@ -184,6 +189,21 @@ class OriginClient:
                 why=error or self._last_error[request.origin.name],
             )
             await deferLater(self._reactor, delay)
+
+    async def _reachable(self, request: OriginRequest, attempts: int) -> OriginRequest:
+        """The request, to where there may be an answer.
+
+        @raise OriginError: there is none: the host cannot be reached.
+        """
+        if request.resolved is not None:
+            try:
+                await self._reach.check(request.resolved, attempts)
+            except OriginError:
+                request = evolve(request, resolved=None)
+            else:
+                return request
+        await self._reach.check(request.url, attempts)
+        return request
 
     def _give_up(self, error: OriginError, claim: Claim, failures: int) -> None:
         """Remember what may be so for the next request as well."""

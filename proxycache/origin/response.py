@@ -131,6 +131,7 @@ class OriginResponse:
         self,
         response: IResponse,
         exact: ExactAgent,
+        url: bytes,
         fields: Fields,
         clock: IReactorTime,
         idle_timeout: float,
@@ -138,6 +139,7 @@ class OriginResponse:
         request_time: float,
         response_time: float,
     ) -> None:
+        self.url = url
         self.status: int = response.code
         self.fields = fields
         self.body_length: int | None = None if response.length is UNKNOWN_LENGTH else response.length

@@ -29,7 +29,7 @@ from proxycache.policy.redirects import (
     redirect_goal,
     with_absolute_references,
 )
-from proxycache.policy.retrying import EXPIRED_STATUSES
+from proxycache.policy.retrying import EXPIRED_STATUSES, has_ended
 from proxycache.policy.storing import bounded
 
 from .agent import ExactAgent, TargetAgent
@@ -103,20 +103,27 @@ class Sender:
     async def follow(self, request: OriginRequest, claim: Claim, agent: TargetAgent) -> OriginResponse:
         """Follow redirects, where that is ours to do: else the last one is the answer.
 
-        A target that has expired is resolved anew, once, from the source URL. What the redirects say of the object, and
-        of who may be answered so, stands in the fields of the answer.
+        A target that has expired is resolved anew from the source URL, once: one that was remembered, and then one that
+        came of that. What the redirects say of the object, and of who may be answered so, stands in the fields of the
+        answer.
         """
-        url, resolved_anew, seen = request.url, False, {request.url}
+        url = request.resolved or request.url
+        remembered, again, seen = url != request.url, True, {request.url, url}
         hops: list[Hop] = []
         while True:
             sent = evolve(request, url=url, fields=_fields_for(url, request))
             response = await self._send(sent, claim, agent)
-            if response.status in EXPIRED_STATUSES and len(seen) > 1 and not resolved_anew:
+            goal = self._next_goal(request, response)
+            if remembered:
+                expired = goal is None and has_ended(response.status)
+            else:
+                expired = again and len(seen) > 1 and response.status in EXPIRED_STATUSES
+            if expired:
                 response.abort()
-                url, resolved_anew, seen = request.url, True, {request.url}
+                url, seen = request.url, {request.url}
+                remembered, again = False, remembered
                 hops.clear()
                 continue
-            goal = self._next_goal(request, response)
             if goal is None or goal in seen or len(seen) > MAX_REDIRECTS:
                 response.fields = with_hop_fields(response.fields, hops, request.origin.keep_hop_fields)
                 for hop in hops:
@@ -224,6 +231,7 @@ class Sender:
         return OriginResponse(
             response,
             exact,
+            request.url,
             with_absolute_references(exact.fields, request.url),
             self._reactor,
             self._timeouts.idle,

@@ -138,8 +138,16 @@ class Outages:
         return None if outage is None or now >= outage.until else outage
 
 
-EXPIRED_STATUSES = frozenset({401, 403, 410})
+EXPIRED_STATUSES = frozenset({401, 403, 404, 410})
 """What the target of a redirect answers once its signature has expired."""
+
+
+def has_ended(status: int) -> bool:
+    """Whether a redirect's target that was good before says by its answer that it is not any more.
+
+    Stores tell of an expired signature in several ways, 400 among them; and some lead to an error page.
+    """
+    return 300 <= status < 500 and status not in (304, 416, 429)
 
 
 def retry_after(fields: Fields, now: float) -> float | None:

@@ -83,6 +83,8 @@ class PassthroughProducer:
         """Begin with a response that is here already; its body starts at C{extent.start}, at or before the cursor."""
         self._response = response
         self._position = extent.start
+        resolved = None if response.url == self._request.url else response.url
+        self._request = evolve(self._request, resolved=resolved)
         if self._stop is None:
             self._stop = extent.length
 
@@ -247,6 +249,10 @@ class PassthroughProducer:
             extent = self._check(response, request.asked)
         except Exception:
             response.abort()
+            if response.url == request.resolved:
+                # Where it had been there is something else by now, which says nothing of the object.
+                self._request = evolve(self._request, resolved=None)
+                return
             raise
         self.adopt(response, extent)
 

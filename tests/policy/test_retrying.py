@@ -49,7 +49,7 @@ def test_it_ends_and_waits_longer_each_time() -> None:
 
 def test_statuses() -> None:
     assert frozenset({429, 500, 502, 503, 504}) == RETRYABLE_STATUSES
-    assert frozenset({401, 403, 410}) == EXPIRED_STATUSES
+    assert frozenset({401, 403, 404, 410}) == EXPIRED_STATUSES
 
 
 URL = b"http://origin.example/a"

@@ -30,6 +30,7 @@ class ScriptedResponse:
     status: int
     fields: Fields
     body_length: int | None
+    url: bytes = REQUEST.url
     request_time: float = NOW
     response_time: float = NOW
     receiver: IBodyReceiver | None = None

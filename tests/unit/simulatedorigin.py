@@ -56,6 +56,7 @@ class Body:
     receiver: IBodyReceiver | None = None
     over: bool = False
     surplus: int | None = None
+    url: bytes = b"http://origin.example/film.mp4"
     request_time: float = NOW
     response_time: float = NOW
     body_length: int | None = None

@@ -88,8 +88,9 @@ def a_response() -> OriginResponse:
     response = Response((b"HTTP", 1, 1), 200, b"OK", Headers(), None)
     assert verifyObject(IResponse, response)
     agent: Any = None
-    exact = ExactAgent(agent, b"GET", b"http://origin.example/", lambda begun: None, None)
-    return OriginResponse(response, exact, Fields(), Clock(), 1.0, Accounts(), 0.0, 0.0)
+    url = b"http://origin.example/"
+    exact = ExactAgent(agent, b"GET", url, lambda begun: None, None)
+    return OriginResponse(response, exact, url, Fields(), Clock(), 1.0, Accounts(), 0.0, 0.0)
 
 
 @pytest.fixture
