@@ -91,6 +91,9 @@ class Founding:
             return Relayed(response, 416, "status")
         if response.status >= 500 and stale is not None:
             return Relayed(response, response.status, "status", failed)
+        if sent.asked is not None and response.status not in (200, 206, 304):
+            # It is the range that was refused, or moved: of the object that says nothing.
+            return Relayed(response, response.status, "status", failed)
         ttls, set_cookie, now = target.origin.ttls, target.origin.set_cookie, response.response_time
         why_not = refusal(response.status, sent.fields, response.fields, ttls, now, set_cookie)
         if why_not is not None:
