@@ -10,6 +10,7 @@ from .byterange import ByteRange, RangeSpec, format_content_range, parse_range, 
 from .entry import Representation
 from .fields import Fields
 from .freshness import current_age
+from .integrity import without_message_digests
 from .validators import Verdict, bound_by_date, evaluate_preconditions, range_applies
 
 NOT_MODIFIED_FIELDS = frozenset(
@@ -129,11 +130,12 @@ def conditional_answer(request: Fields, fields: Fields, now: float, *, bound: bo
 
 
 def _bare(status: int, fields: Fields) -> Answer:
-    return Answer(status, fields.without({b"content-type", b"content-encoding"}), (), b"", 0)
+    fields = without_message_digests(fields.without({b"content-type", b"content-encoding"}))
+    return Answer(status, fields, (), b"", 0)
 
 
 def _partial(fields: Fields, ranges: tuple[ByteRange, ...], length: int, boundary: bytes) -> Answer:
-    fields = fields.without({b"content-range"})
+    fields = without_message_digests(fields.without({b"content-range"}))
     if len(ranges) == 1:
         (span,) = ranges
         fields = fields.adding((b"Content-Range", format_content_range(span, length)))

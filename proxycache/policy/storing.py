@@ -8,6 +8,7 @@ from email.utils import formatdate
 from .cookies import SetCookie, refuses
 from .fields import Fields, parse_directives
 from .freshness import HEURISTIC_STATUSES, Ttls, explicit_lifetime, response_directives
+from .integrity import without_message_digests
 from .validators import parse_etag
 
 Variant = tuple[tuple[bytes, bytes | None], ...]
@@ -115,10 +116,10 @@ def refusal(
 def storable_fields(status: int, response: Fields) -> Fields:
     """The fields a stored response keeps (section 3.1).
 
-    Of a 206, Content-Range describes one transfer (RFC 9110, section 14.4).
+    Of a 206, Content-Range describes one transfer (RFC 9110, section 14.4), and so do digests of its bytes.
     """
     fields = response.end_to_end()
-    return fields.without({b"content-range"}) if status == 206 else fields
+    return without_message_digests(fields.without({b"content-range"})) if status == 206 else fields
 
 
 OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"content-range"})
@@ -138,9 +139,10 @@ def dated(response: Fields, when: float) -> Fields:
 def renewed_fields(stored: Fields, newer: Fields) -> Fields:
     """The fields of a stored response after a 304 renewed it (RFC 9111, sections 3.2 and 4.3.4).
 
-    The stored Age was that of the earlier answer.
+    The stored Age was that of the earlier answer. Digests stay with the bytes that are stored.
     """
-    return stored.without({b"age"}).updated(storable_fields(304, newer).without(OF_THE_BYTES))
+    lasting = without_message_digests(storable_fields(304, newer).without(OF_THE_BYTES))
+    return stored.without({b"age"}).updated(lasting)
 
 
 _WITHOUT_CASE = frozenset({b"accept-charset", b"accept-encoding", b"accept-language"})

@@ -132,6 +132,28 @@ def test_a_content_range_that_was_stored_with_a_200_is_not_that_of_a_part(
     assert found.fields.all(b"content-range") == content_range
 
 
+MESSAGE: tuple[Line, ...] = ((b"Content-MD5", b"a"), (b"content-digest", b"b"), (b"X-Amz-Checksum-SHA256", b"c"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ((), 200),
+        (((b"Range", b"bytes=0-9"),), 206),
+        (((b"Range", b"bytes=0-"),), 206),
+        (((b"Range", b"bytes=0-9,50-59"),), 206),
+        (((b"Range", b"bytes=5000-"),), 416),
+        (((b"If-Match", b'"other"'),), 412),
+        (((b"If-None-Match", b'"a"'),), 304),
+    ],
+)
+def test_digests_of_the_whole_are_on_the_whole_alone(asked: tuple[Line, ...], status: int) -> None:
+    found = ask(*asked, lines=(*LINES, *MESSAGE, (b"Repr-Digest", b"d")))
+    assert found.status == status
+    assert [line for line in found.fields if line in MESSAGE] == (list(MESSAGE) if status == 200 else [])
+    assert (found.fields.first(b"repr-digest") is None) is (status == 304)
+
+
 def test_several_ranges() -> None:
     found = ask((b"Range", b"bytes=500-509,0-9"))
     assert (found.status, spans(found)) == (206, [(500, 510), (0, 10)])

@@ -64,7 +64,7 @@ class TestLines:
             [
                 (b"Content-Language", b"de"),
                 (b"Content-Location", b"http://elsewhere.example/x"),
-                (b"Content-MD5", b"abc"),
+                (b"Repr-Digest", b"abc"),
                 (b"Expires", b"0"),
             ],
             [(b"X-%d" % number, b"v" * number) for number in range(200)],
