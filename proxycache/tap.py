@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from twisted.python import usage
 from twisted.python.util import runAsEffectiveUser
 
 from proxycache import __version__
+from proxycache.clock import ReactorClock
 from proxycache.config import Configuration, configure, read_file
 from proxycache.errors import ConfigurationError, PlaceInUse, UnknownSchema, UnusablePlace
 
@@ -95,6 +97,7 @@ def makeService(options: Options) -> IService:
     from proxycache.store.databasefile import check_version
     from proxycache.store.place import check_place, occupy
 
+    ReactorClock(reactor, time.monotonic)
     try:
         configuration = options.configuration()
         directory, database = configuration.cache.directory, configuration.cache.database_path()
