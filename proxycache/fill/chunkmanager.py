@@ -162,12 +162,12 @@ class ChunkManager:
 
     def _use(self, generation: Generation, target: ObjectTarget) -> None:
         """Keep the freshest URL, and note the use."""
-        now = self._now()
+        now = self._around.clock.seconds()
         if generation.representation.source_url != target.source_url:
             generation.renew(evolve(generation.representation, source_url=target.source_url))
-        if now - self._noted.get(generation.id, 0.0) >= USED_SECONDS:
+        if now - self._noted.get(generation.id, float("-inf")) >= USED_SECONDS:
             self._noted[generation.id] = now
-            generation.note(now)
+            generation.note(self._now())
         self._around.space.use((generation.id, ENTRY))
         self._rest(target.key)
 
@@ -186,7 +186,7 @@ class ChunkManager:
         """A new one was made of a probe's answer."""
         if not probe.outdated and probe.question.recorded:
             self._replace(generation)
-            self._noted[generation.id] = self._now()
+            self._noted[generation.id] = self._around.clock.seconds()
             generation.record()
             return
         # For those who asked before; what others got meanwhile, or may have got before, stays.

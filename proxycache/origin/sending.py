@@ -192,7 +192,7 @@ class Sender:
         if request.body is not None:
             assert claim.slot is not None
             body = Upload(request.body, claim.slot.uploaded, deadline, self._timeouts, self._reactor)
-        request_time = self._now()
+        sent_at = self._reactor.seconds()
         self._accounts.origin_requests += 1
         pending = HTTPClient(exact).request(
             request.method,
@@ -228,6 +228,7 @@ class Sender:
                 body.detach()
             claim.cancel = None
         self._reach.answered(request.url)
+        now = self._now()
         return OriginResponse(
             response,
             exact,
@@ -236,8 +237,9 @@ class Sender:
             self._reactor,
             self._timeouts.idle,
             self._accounts,
-            request_time,
-            self._now(),
+            # By the clock as it is set now: what lay between the two tells of its age.
+            now - (self._reactor.seconds() - sent_at),
+            now,
         )
 
     def _reason(self, request: OriginRequest, error: Exception) -> str:
