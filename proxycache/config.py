@@ -247,6 +247,7 @@ class Origin(_Section):
     trust_length: Switch = False
     always_partial: Switch = False
     weak_if_range: Switch = False
+    type: Literal["azure"] | None = None
     underscores: Switch = False
     headers: dict[str, str] = {}
 
@@ -311,6 +312,7 @@ class Origin(_Section):
             trust_length=self.trust_length,
             always_partial=self.always_partial,
             weak_if_range=self.weak_if_range,
+            type=self.type,
             underscores=self.underscores,
             headers=Fields((name.encode("ascii"), text.encode("utf-8")) for name, text in self.headers.items()),
         )

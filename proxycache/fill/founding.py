@@ -107,6 +107,9 @@ class Founding:
             ):
                 self._index.unusable(stale)
             return Relayed(response, response.status, why_not, failed, unstorable=not failed)
+        if response.status == 206 and sent.asked is None:
+            # Of what the URL names in its own way, such as a number of a part.
+            return Relayed(response, 206, "unasked-part", unstorable=True)
         if response.status in (200, 206):
             extent = body_extent(response.status, response.fields, sent.asked, response.body_length)
         else:

@@ -17,6 +17,7 @@ from proxycache.accounts import Accounts
 from proxycache.errors import FillPreempted, MalformedAnswer, OriginSilent, OriginUnreachable, UploadBroken
 from proxycache.interfaces import OriginRequest
 from proxycache.log import make_logger
+from proxycache.policy.answers import unasked_whole
 from proxycache.policy.fields import Fields
 from proxycache.policy.forwarding import configured_fields
 from proxycache.policy.hops import Hop, with_hop_fields
@@ -229,7 +230,7 @@ class Sender:
             claim.cancel = None
         self._reach.answered(request.url)
         now = self._now()
-        return OriginResponse(
+        answer = OriginResponse(
             response,
             exact,
             request.url,
@@ -241,6 +242,10 @@ class Sender:
             now - (self._reactor.seconds() - sent_at),
             now,
         )
+        body_length = None if request.method == "HEAD" else answer.body_length
+        if unasked_whole(request.fields, answer.status, answer.fields, body_length):
+            answer.status, answer.fields = 200, answer.fields.without({b"content-range"})
+        return answer
 
     def _reason(self, request: OriginRequest, error: Exception) -> str:
         why = reason(error)

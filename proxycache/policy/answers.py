@@ -14,6 +14,7 @@ from proxycache.errors import InvalidAnswer, MalformedField, ObjectChanged
 from .byterange import ContentRange, RangeSpec, Unsatisfied, parse_content_range
 from .entry import Representation
 from .fields import Fields, parse_date
+from .foreign import is_foreign
 from .storing import is_personal
 from .validators import Validator, parse_etag, strong_validator
 
@@ -62,6 +63,23 @@ class Version:
     length: int | None
     validator: Validator | None
     response_time: float
+
+
+def unasked_whole(request: Fields, status: int, response: Fields, body_length: int | None) -> bool:
+    """Whether a 206 that nobody asked for is the whole, and so a 200: some servers answer every GET so.
+
+    @param body_length: the declared length of the body, None where the framing does not say, or there is none.
+    """
+    if status != 206 or request.first(b"range") is not None or is_foreign(request):
+        return False
+    lines = response.all(b"content-range")
+    try:
+        part = parse_content_range(lines[0]) if len(lines) == 1 else None
+    except MalformedField:
+        return False
+    if not isinstance(part, ContentRange):
+        return False
+    return part.start == 0 and part.stop == part.length and body_length in (None, part.length)
 
 
 def body_extent(status: int, fields: Fields, asked: RangeSpec | None, body_length: int | None) -> BodyExtent:

@@ -32,6 +32,7 @@ class OriginPolicy:
         L{proxycache.policy.hops.is_kept}.
     @ivar set_cookie: what becomes of answers that set cookies.
     @ivar normalize: whether spellings of one URL are one object; see L{normalized}.
+    @ivar type: what it speaks beside HTTP: C{"azure"}, or None.
     @ivar weak_if_range: whether a weak tag counts in If-Range.
     @ivar underscores: whether request fields go along whose names hold more than letters, digits and hyphens.
     @ivar headers: fields added to every request to this origin's own host.
@@ -51,6 +52,7 @@ class OriginPolicy:
     trust_length: bool = False
     always_partial: bool = False
     weak_if_range: bool = False
+    type: str | None = None
     underscores: bool = False
     headers: Fields = field(factory=Fields)
 

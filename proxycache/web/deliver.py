@@ -15,6 +15,7 @@ from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.collapsing import may_share
 from proxycache.policy.fields import parse_directives
+from proxycache.policy.foreign import as_azure_reads, is_azure, is_foreign
 from proxycache.policy.forwarding import max_forwards
 from proxycache.policy.freshness import Reuse, reuse
 from proxycache.policy.origins import ObjectTarget, resolve_target
@@ -81,7 +82,29 @@ class Delivery:
             return
         if request.body_size:
             raise BadTarget(f"a {method} with a body is not accepted")
+        if is_foreign(exchange.fields):
+            understood = as_azure_reads(exchange.fields)
+            if understood is None or not await self._is_azure(target):
+                if self._only_if_cached():
+                    exchange.refuse(NOT_CACHED)
+                else:
+                    await self._relay.ask_as_it_came(target)
+                return
+            exchange.fields = understood
         await self._get(target)
+
+    async def _is_azure(self, target: ObjectTarget) -> bool:
+        """Whether an origin is one of Azure's, by its configuration, its answers, or what is stored of it."""
+        origin, azure = target.origin, self._serving.azure
+        if origin.type != "azure" and origin.name not in azure:
+            try:
+                generation = await self._serving.manager.lookup(target, self._exchange.upstream(target).fields)
+            except MetadataUnavailable:
+                return False
+            if generation is None or not is_azure(generation.representation.fields):
+                return False
+            azure.add(origin.name)
+        return True
 
     async def _get(self, target: ObjectTarget) -> None:
         exchange = self._exchange

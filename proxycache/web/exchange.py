@@ -75,7 +75,8 @@ def _reason(status: int) -> bytes:
 class Exchange:
     """A request and its answer.
 
-    @ivar fields: the request's header lines.
+    @ivar fields: the request's header lines, as they are understood here.
+    @ivar as_it_came: those that came.
     @ivar target: what it is for, once that is known; references in the answer are told by it.
     @ivar forwarding: why the origin is asked, for an answer that tells of its failure.
     @ivar gone: fires when the client's connection or the request is over.
@@ -84,7 +85,7 @@ class Exchange:
     def __init__(self, serving: Serving, request: StrictRequest) -> None:
         self.serving = serving
         self.request = request
-        self.fields = request.fields()
+        self.fields = self.as_it_came = request.fields()
         self.method = request.method.decode("ascii", "replace")
         self.gone: Deferred[None] = Deferred()
         self._account = Account(serving, request, self.fields)

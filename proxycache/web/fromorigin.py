@@ -145,7 +145,9 @@ class FromOrigin:
         if got.cause == "no-length" and question.recorded:
             refill(self._serving.manager, target, self._exchange.upstream(target), question.asked)
         if response is not None and (
-            response.status == 206 or self._wrongly_refused(response) or self._relay.precondition_fails(response)
+            (response.status == 206 and self._was_cut())
+            or self._wrongly_refused(response)
+            or self._relay.precondition_fails(response)
         ):
             # Its range was stretched or cut for the cache, or its preconditions left out: it gets what it asked for.
             response.abort()
@@ -156,6 +158,11 @@ class FromOrigin:
             await self._relay.ask(target, got.cause, status, 1 if got.failed else MAX_ATTEMPTS)
         elif not self._relay.answer_not_modified(response, status):
             await self._relay.pass_on(target, response, status, got.cause)
+
+    def _was_cut(self) -> bool:
+        """Whether the client wants a part of its own, or has conditions for it: else it gets what comes."""
+        exchange = self._exchange
+        return exchange.method == "HEAD" or any(exchange.fields.first(name) is not None for name in CONDITIONAL)
 
     def _wrongly_refused(self, response: IOriginResponse) -> bool:
         """Whether a 416 was for our range alone: the client may want something else, or its preconditions precede."""

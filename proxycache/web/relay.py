@@ -16,6 +16,7 @@ from proxycache.policy.answers import BodyExtent, Version
 from proxycache.policy.byterange import ContentRange, parse_content_range
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.fields import parse_content_length
+from proxycache.policy.foreign import is_azure, is_foreign
 from proxycache.policy.forwarding import relayed_fields
 from proxycache.policy.invalidation import SAFE_METHODS, invalidated_targets
 from proxycache.policy.origins import ObjectTarget
@@ -52,6 +53,17 @@ class Relay:
         response = await self.fetch(target, attempts)
         if not self.answer_not_modified(response, status):
             await self.pass_on(target, response, status, cause)
+
+    async def ask_as_it_came(self, target: ObjectTarget) -> None:
+        """Ask the origin what it alone understands, and learn whether it is one of Azure's.
+
+        @raise OriginError: no answer, or an unfinished one.
+        """
+        status = self._exchange.forwarding = CacheStatus(fwd="request", detail="foreign-range")
+        response = await self.fetch(target, MAX_ATTEMPTS)
+        if is_azure(response.fields):
+            self._serving.azure.add(target.origin.name)
+        await self.pass_on(target, response, status, "foreign-range")
 
     async def forward(self, target: ObjectTarget) -> None:
         """Forward a request that the cache cannot answer, its body streamed, and drop what it made out of date.
@@ -107,7 +119,7 @@ class Relay:
         exchange = self._exchange
         body = exchange.request.body
         fields = relayed_fields(
-            exchange.fields, exchange.method, with_body=body is not None, underscores=target.origin.underscores
+            exchange.as_it_came, exchange.method, with_body=body is not None, underscores=target.origin.underscores
         )
         if body is not None and body.complete:
             fields = fields.without({b"expect"})
@@ -157,9 +169,6 @@ class Relay:
         fields = response.fields.end_to_end().without({b"content-length"})
         length = response.body_length
         if exchange.method == "HEAD" or response.status in (204, 205, 304):
-            if exchange.method == "HEAD" and response.status == 206:
-                response.abort()
-                raise OriginError("a part in answer to HEAD")
             told = parse_content_length(response.fields.first(b"content-length"))
             response.abort()
             if exchange.method != "HEAD":
@@ -167,7 +176,8 @@ class Relay:
             exchange.write_head(response.status, fields, told, status)
             return
         self._serving.accounts.passthroughs[cause] += 1
-        start, complete = _start_and_length(response) if exchange.method == "GET" else (None, None)
+        placed = exchange.method == "GET" and not is_foreign(exchange.fields)
+        start, complete = _start_and_length(response) if placed else (None, None)
         validator = strong_validator(response.fields, response.response_time) if start is not None else None
         version = Version(response.fields, complete, validator, response.response_time)
         extent = BodyExtent(start or 0, None if length is None else (start or 0) + length, complete)

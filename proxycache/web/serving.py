@@ -32,6 +32,7 @@ class Serving:
     @ivar unlogged: names of query parameters whose values no log tells.
     @ivar has_room: whether the process has descriptors for one more client, told the number of this one's.
     @ivar trusted_proxies: those that are believed whose requests they pass on.
+    @ivar azure: names of origins whose answers were those of Azure's Blob service.
     """
 
     clock: IReactorTime
@@ -49,5 +50,6 @@ class Serving:
     unlogged: frozenset[bytes] = frozenset()
     has_room: Callable[[int], bool] = lambda number: True
     trusted_proxies: Sequence[Network] = ()
+    azure: set[str] = field(factory=set)
     failing: Failing = field(factory=Failing)
     ends: AskedBeyond = field(factory=AskedBeyond)

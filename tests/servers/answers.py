@@ -67,6 +67,9 @@ def right_answer(thing: Thing | None, request: Request, ignore_range: bool = Fal
     if _not_modified(thing, request):
         return Answer(304, with_headers(headers, (), without=("Content-Type",)), thing.body, 0, 0)
     wanted = request.field("Range")
+    if any(name.lower() == "x-ms-version" for name, _ in thing.headers):
+        # Azure's own goes first.
+        wanted = request.field("x-ms-range") or wanted
     usable = thing.accept_ranges and request.method == "GET" and not ignore_range
     if wanted is None or not usable or not _if_range(thing, request):
         return whole

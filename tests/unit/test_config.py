@@ -254,6 +254,7 @@ def test_a_url_without_its_last_slash_gets_one() -> None:
             "fields about an object",
         ),
         ({"origin": [{**ORIGIN, "keep_hop_fields": ["Etag"]}]}, r"origin\.0\.keep_hop_fields", "got 'Etag'"),
+        ({"origin": [{**ORIGIN, "type": "s3"}]}, r"origin\.0\.type", "'azure'"),
         ({"origin": [{**ORIGIN, "weak_if_range": 1}]}, r"origin\.0\.weak_if_range", "expected a valid boolean"),
         ({"origin": [{**ORIGIN, "headers": {"a b": "c"}}]}, r"origin\.0\.headers", "header field"),
         ({"origin": [{**ORIGIN, "headers": {"A": "b\r\nC: d"}}]}, r"origin\.0\.headers", "header field"),
