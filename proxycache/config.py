@@ -32,6 +32,7 @@ from proxycache.errors import ConfigurationError
 from proxycache.policy.addresses import Network
 from proxycache.policy.cookies import SetCookie
 from proxycache.policy.fields import Fields
+from proxycache.policy.forwarding import may_be_configured
 from proxycache.policy.freshness import Ttls
 from proxycache.policy.hops import is_kept
 from proxycache.policy.origins import OriginPolicy
@@ -225,6 +226,14 @@ class Fetch(_Section):
     upload_rate: Annotated[Size, Field(ge=0)] = ByteSize(1024)
 
 
+def _is_host(name: str) -> bool:
+    """Whether it is C{host} or C{host:port}."""
+    try:
+        return bool(re.fullmatch(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?", name) and named_authorities(name))
+    except ValueError:
+        return False
+
+
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_NAME = _METHOD
 
@@ -235,6 +244,7 @@ class Origin(_Section):
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
     prefix: str = "/"
     url: str
+    host: str | None = None
     default_ttl: Lifetime | None = None
     error_ttl: Lifetime | None = None
     stale_if_error: Lifetime | None = None
@@ -277,6 +287,27 @@ class Origin(_Section):
     def _methods(cls, value: list[str]) -> list[str]:
         if not value or not all(_METHOD.fullmatch(method) for method in value):
             raise ValueError("expected names of methods")
+        for method in value:
+            if method in ("CONNECT", "TRACE"):
+                raise ValueError(f"expected methods that can be forwarded, got {method!r}")
+        return value
+
+    @field_validator("host")
+    @classmethod
+    def _host(cls, value: str | None) -> str | None:
+        if value is not None and not _is_host(value):
+            raise ValueError(f"expected a host such as 'files.example' or 'files.example:8080', got {value!r}")
+        return value
+
+    @field_validator("redirect_hosts")
+    @classmethod
+    def _redirect_hosts(cls, value: list[str]) -> list[str]:
+        for name in value:
+            below = name.removeprefix("*.")
+            if not _is_host(below) or (below != name and not re.search(r"[A-Za-z-]", below.rpartition(".")[2])):
+                raise ValueError(
+                    f"expected hosts such as 'cdn.example', '*.example' or 'cdn.example:8443', got {name!r}"
+                )
         return value
 
     @field_validator("keep_hop_fields")
@@ -293,6 +324,10 @@ class Origin(_Section):
         for name, text in value.items():
             if not _FIELD_NAME.fullmatch(name) or re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text):
                 raise ValueError(f"expected a header field, got {name!r}")
+            if name.lower() == "host":
+                raise ValueError(f"expected {name} as a key of its own: host = {text!r}")
+            if not may_be_configured(name.encode("ascii")):
+                raise ValueError(f"expected a field that does not depend on the request, got {name!r}")
         return value
 
     def policy(self) -> OriginPolicy:
@@ -301,6 +336,7 @@ class Origin(_Section):
             name=self.name,
             prefix=self.prefix.encode("ascii"),
             url=self.url.encode("ascii"),
+            host=None if self.host is None else self.host.encode("ascii"),
             ttls=Ttls(self.default_ttl, self.error_ttl),
             stale_if_error=self.stale_if_error,
             ignore_query=frozenset(name.encode("utf-8") for name in self.ignore_query),

@@ -58,7 +58,7 @@ class TargetAgent(Agent):
         body: IBodyProducer | None,
         connecting: Callable[[bool], None],
     ) -> Deferred[IResponse]:
-        """Like C{request}, without normalising the target. C{headers} have a Host.
+        """Like C{request}, without normalising the target. Where C{headers} have no Host, it is that of C{url}.
 
         C{connecting} is called with True when a new connection is begun, with False once it is there.
         C{_requestWithEndpoint} is what Twisted's own ProxyAgent calls for the same purpose.
@@ -69,7 +69,8 @@ class TargetAgent(Agent):
         target = authority_and_rest[slash:] if slash >= 0 else b"/"
         endpoint = _AnnouncingEndpoint(self._getEndpoint(parsed), connecting)
         key = (parsed.scheme, parsed.host, parsed.port)
-        headers.setRawHeaders(b"host", [self._computeHostValue(*key)])
+        if not headers.hasHeader(b"host"):
+            headers.setRawHeaders(b"host", [self._computeHostValue(*key)])
         answer: Deferred[IResponse] = self._requestWithEndpoint(key, endpoint, method, parsed, headers, body, target)
         return answer
 

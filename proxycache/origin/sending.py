@@ -26,6 +26,7 @@ from proxycache.policy.origins import OriginPolicy, same_host
 from proxycache.policy.redirects import (
     MAX_REDIRECTS,
     REDIRECT_STATUSES,
+    by_name,
     is_followed,
     redirect_goal,
     with_absolute_references,
@@ -145,7 +146,7 @@ class Sender:
         """Where to go in place of the client, None where this is the answer."""
         if response.status not in REDIRECT_STATUSES or request.method not in ("GET", "HEAD"):
             return None
-        goal = redirect_goal(response.fields)
+        goal = redirect_goal(response.fields, request.origin)
         if goal is None or not is_followed(request.origin, request.url, goal, self._origins, joins=request.joins):
             return None
         return goal
@@ -163,9 +164,11 @@ class Sender:
             claim.cancel = None
 
     async def _send(self, request: OriginRequest, claim: Claim, agent: TargetAgent) -> OriginResponse:
-        fields = request.fields
-        if same_host(request.url, request.origin.url):
-            fields = configured_fields(fields, request.origin.headers)
+        origin, fields = request.origin, request.fields
+        if same_host(request.url, origin.url):
+            fields = configured_fields(fields, origin.headers)
+            if origin.host is not None:
+                fields = fields.adding((b"Host", origin.host))
         headers = Headers()
         for name, value in fields:
             headers.addRawHeader(name, value)
@@ -234,7 +237,7 @@ class Sender:
             response,
             exact,
             request.url,
-            with_absolute_references(exact.fields, request.url),
+            with_absolute_references(exact.fields, by_name(request.url, origin)),
             self._reactor,
             self._timeouts.idle,
             self._accounts,

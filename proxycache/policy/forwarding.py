@@ -49,6 +49,8 @@ def _capability(request: Fields) -> Line:
     return name, b", ".join([*request.all(name), ours])
 
 
+_NOT_CONFIGURED = (HOP_BY_HOP | _OURS) - {b"content-type", b"surrogate-capability"}
+
 _PLAIN_NAME = re.compile(rb"[A-Za-z0-9-]+\Z")
 """Names that no origin takes for those of other fields."""
 
@@ -77,6 +79,11 @@ def forwarded_fields(request: Fields, *, underscores: bool) -> Fields:
     @param underscores: whether names go along that hold more than letters, digits and hyphens.
     """
     return _passed_on(request, _OURS, underscores).adding((b"Via", _via(request)), _capability(request))
+
+
+def may_be_configured(name: bytes) -> bool:
+    """Whether a field can be configured for an origin: not where it would have no effect, or spoil what is asked."""
+    return _as_read(name) not in _NOT_CONFIGURED
 
 
 def configured_fields(request: Fields, configured: Fields) -> Fields:

@@ -9,7 +9,7 @@ from proxycache.errors import BadTarget, NoSuchOrigin
 
 from .fields import Fields
 from .origins import ObjectTarget, OriginPolicy, resolve_target, same_host
-from .redirects import resolve_reference
+from .redirects import at_address, resolve_reference
 from .targets import Authority, authority_of
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH"})
@@ -48,6 +48,7 @@ def _named(
     """The targets of the same origin that a reference names, there or here."""
     url = resolve_reference(reference, target.source_url).partition(b"#")[0]
     try:
+        url = at_address(url, target.origin)
         parts = urlsplit(url)
         path = url[len(parts.scheme) + len("://") + len(parts.netloc) :]
         beneath = urlsplit(target.origin.url).path

@@ -25,9 +25,11 @@ class OriginPolicy:
 
     @ivar prefix: path prefix, beginning and ending with a slash, matched byte for byte.
     @ivar url: base URL, ending with a slash.
+    @ivar host: what the origin is called in Host, and calls itself, where that is not the authority of C{url}.
     @ivar ttls: freshness where the origin says nothing.
     @ivar stale_if_error: seconds for which a stale response may stand in for an origin that fails; None: as that says.
     @ivar ignore_query: names of query parameters that are left out of the key.
+    @ivar redirect_hosts: to which redirects are followed; C{*.example} stands for all names below C{example}.
     @ivar keep_hop_fields: names in lower case of fields of redirects that stay with the answer; see
         L{proxycache.policy.hops.is_kept}.
     @ivar set_cookie: what becomes of answers that set cookies.
@@ -41,6 +43,7 @@ class OriginPolicy:
     name: str
     prefix: bytes
     url: bytes
+    host: bytes | None = None
     ttls: Ttls = field(factory=Ttls)
     stale_if_error: float | None = None
     ignore_query: frozenset[bytes] = frozenset()
@@ -81,6 +84,8 @@ def _refuse_traversal(path: bytes) -> None:
 def object_key(origin: OriginPolicy, source_url: bytes) -> bytes:
     """The cache key of what is at a URL of C{origin}: the origin's name, and that URL less the ignored parameters.
 
+    With the C{host} that it is asked by, where that is another one: one address may be many sites.
+
     Where the origin's configuration says so, spellings of one URL (RFC 3986, section 6.2.2) have one key.
 
     The name tells origins apart that have one URL and send different credentials; the URL, that what was stored before
@@ -92,7 +97,8 @@ def object_key(origin: OriginPolicy, source_url: bytes) -> bytes:
         mark = b"?" if kept or not query else b""
         query = kept
     url = path + mark + query
-    return b"%s:%s" % (origin.name.encode(), normalized(url) if origin.normalize else url)
+    name = origin.name.encode() if origin.host is None else b"%s@%s" % (origin.name.encode(), origin.host)
+    return b"%s:%s" % (name, normalized(url) if origin.normalize else url)
 
 
 def _key_query(query: bytes, ignored: frozenset[bytes]) -> bytes:

@@ -90,11 +90,15 @@ def with_absolute_references(fields: Fields, url: bytes) -> Fields:
     )
 
 
-def redirect_goal(fields: Fields) -> bytes | None:
-    """The absolute http or https URL that a redirect leads to, less its fragment; None where there is no usable one."""
+def redirect_goal(fields: Fields, origin: OriginPolicy) -> bytes | None:
+    """The absolute http or https URL that a redirect leads to, less its fragment; None where there is no usable one.
+
+    @param origin: see L{at_address}.
+    """
     goal = _encoded((fields.first(b"location") or b"").partition(b"#")[0])
     if goal is None or _site(goal) is None:
         return None
+    goal = at_address(goal, origin)
     scheme, authority, path, query, _ = _parts(goal)
     return b"%s://%s%s%s" % (scheme, authority, path or b"/", query or b"")
 
@@ -112,6 +116,31 @@ def _site(url: bytes) -> tuple[bytes, int | None] | None:
     if parts.scheme not in (b"http", b"https") or not parts.hostname or b"@" in parts.netloc:
         return None
     return parts.hostname, None if port == (443 if parts.scheme == b"https" else 80) else port
+
+
+def _own_site(origin: OriginPolicy) -> tuple[bytes, int | None] | None:
+    """What an origin calls itself where that is not the site of its URL."""
+    return None if origin.host is None else _site(b"http://" + origin.host)
+
+
+def at_address(url: bytes, origin: OriginPolicy) -> bytes:
+    """C{url} as it is asked for: where it names C{origin} as that calls itself, by the authority of C{origin.url}."""
+    if origin.host is None or _site(url) is None or _site(url) != _own_site(origin):
+        return url
+    return _with_authority_of(origin.url, url)
+
+
+def by_name(url: bytes, origin: OriginPolicy) -> bytes:
+    """C{url} as C{origin} knows it: what it is asked by its address names it as it calls itself."""
+    if origin.host is None or not same_host(url, origin.url):
+        return url
+    return _with_authority_of(b"%s://%s/" % (_parts(origin.url)[0], origin.host), url)
+
+
+def _with_authority_of(other: bytes, url: bytes) -> bytes:
+    scheme, authority, *_ = _parts(other)
+    _, _, path, query, fragment = _parts(url)
+    return b"%s://%s%s%s%s" % (scheme, authority, path, query or b"", fragment or b"")
 
 
 def is_followed(
@@ -135,7 +164,8 @@ def is_followed(
 def _may_follow(origin: OriginPolicy, goal: bytes) -> bool:
     """Allowed are the origin's own scheme, host and port, and C{redirect_hosts}.
 
-    C{host} there stands for the default ports of http and https, C{host:port} for that one.
+    C{host} there stands for the default ports of http and https, C{host:port} for that one; C{*.example} for any host
+    below C{example}.
     """
     site = _site(goal)
     if site is None:
@@ -146,10 +176,11 @@ def _may_follow(origin: OriginPolicy, goal: bytes) -> bool:
     if ":" in host:
         host = f"[{host}]"
     allowed = {allowed.lower() for allowed in origin.redirect_hosts}
-    if port is None:
-        default = 443 if goal.lower().startswith(b"https:") else 80
-        return host in allowed or f"{host}:{default}" in allowed
-    return f"{host}:{port}" in allowed
+    labels = host.split(".")
+    names = {host, *(".".join(["*", *labels[above:]]) for above in range(1, len(labels)))}
+    default = 443 if goal.lower().startswith(b"https:") else 80
+    with_port = {f"{name}:{default if port is None else port}" for name in names}
+    return not allowed.isdisjoint(with_port if port is not None else names | with_port)
 
 
 def _base(url: bytes) -> tuple[object, bytes]:
@@ -165,13 +196,13 @@ def _covered(uri: bytes, own: OriginPolicy, origins: Sequence[OriginPolicy]) -> 
     """
 
     def rank(origin: OriginPolicy) -> tuple[bool, bool, int]:
-        return same_host(origin.url, uri), origin is own, len(origin.url)
+        return same_host(origin.url, uri) or _own_site(origin) == site, origin is own, len(origin.url)
 
     site = _site(uri)
     _, _, path, query, _ = _parts(uri)
     for origin in sorted(origins, key=rank, reverse=True) if site is not None else ():
         beneath = _parts(origin.url)[2]
-        if _site(origin.url) != site or not (path or b"/").startswith(beneath):
+        if site not in (_site(origin.url), _own_site(origin)) or not (path or b"/").startswith(beneath):
             continue
         target = origin.prefix + (path or b"/")[len(beneath) :] + (query or b"")
         try:
@@ -203,7 +234,7 @@ def _own_reference(value: bytes, target: ObjectTarget, origins: Sequence[OriginP
     if covered is None:
         return value
     path, found = covered
-    if found.source_url == target.source_url and not same_host(uri, found.source_url):
+    if found.source_url == target.source_url and urlsplit(uri).scheme != urlsplit(found.source_url).scheme:
         # From http to https of the same: here it would lead back for ever.
         return value
     if path.startswith(b"//"):

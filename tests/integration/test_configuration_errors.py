@@ -50,6 +50,13 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a header with a control character": (origin('headers = { X = "a\\u001bb" }'), "origin.0.headers", "header"),
     "a header with a bad name": (origin('headers = { "X Y" = "a" }'), "origin.0.headers", "header"),
     "a header that is a number": (origin("headers = { X = 1 }"), "origin.0.headers.X", "string"),
+    "a header with a key of its own": (origin('headers = { Host = "a" }'), "origin.0.headers", "host = 'a'"),
+    "a header that depends on the request": (origin('headers = { Range = "bytes=0-" }'), "origin.0.headers", "Range"),
+    "a host to lead to that is a URL": (
+        origin("redirect_hosts = ['http://a/']"),
+        "origin.0.redirect_hosts",
+        "cdn.example",
+    ),
     "a size that is none": ("[cache]\nmax_size = 'much'\n" + ORIGIN, "cache.max_size", "much"),
     "a size below zero": ("[cache]\nmax_size = -1\n" + ORIGIN, "cache.max_size", ""),
     "a size that is a switch": ("[cache]\nmax_size = true\n" + ORIGIN, "cache.max_size", "size"),

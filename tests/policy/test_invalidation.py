@@ -31,6 +31,14 @@ def test_targets(case: Case) -> None:
     assert (case["method"] in SAFE_METHODS) is (case.section == "RFC 9110, section 9.2.1")
 
 
+def test_an_origin_that_calls_itself_otherwise() -> None:
+    named = OriginPolicy("named", b"/", b"http://10.0.0.5:8080/", host=b"files.example")
+    target = resolve_target(b"/a", [named])
+    for told in (b"https://files.example/b", b"http://10.0.0.5:8080/b", b"/b"):
+        found = invalidated_targets("POST", target, 201, Fields([(b"Location", told)]), [named], lambda _: False)
+        assert [each.source_url for each in found] == [target.source_url, b"http://10.0.0.5:8080/b"]
+
+
 reference_like = st.lists(
     st.sampled_from(
         [b"https://", b"files.example", b"/library/", b"/", b"..", b"%2e", b"?", b"#", b"[", b":x", b"a", b"@"]

@@ -12,7 +12,8 @@ from proxycache.policy.targets import Authority
 FILMS = OriginPolicy("films", b"/films/", b"https://files.example/library/", ignore_query=frozenset({b"token", b"a b"}))
 SERIES = OriginPolicy("series", b"/films/series/", b"https://series.example/")
 ROOT = OriginPolicy("root", b"/", b"http://root.example:8080/base/")
-ORIGINS = (ROOT, FILMS, SERIES)
+NAMED = OriginPolicy("named", b"/named/", b"http://10.0.0.5/", host=b"pub.example")
+ORIGINS = (ROOT, FILMS, SERIES, NAMED)
 
 
 def ours(authority: Authority) -> bool:
@@ -68,6 +69,7 @@ def test_targets(target: bytes, origin: OriginPolicy, source_url: bytes) -> None
         (b"/films/a?x=1&token=1&y=2", b"films:https://files.example/library/a?x=1&y=2"),
         (b"/films/a?Token=1", b"films:https://files.example/library/a?Token=1"),
         (b"/films/a?tokens=1", b"films:https://files.example/library/a?tokens=1"),
+        (b"/named/a", b"named@pub.example:http://10.0.0.5/a"),
         (b"/films/%61", b"films:https://files.example/library/%61"),
         # Some origins split at semicolons as well.
         (b"/films/a?token=1;x=2", b"films:https://files.example/library/a?token=1;x=2"),

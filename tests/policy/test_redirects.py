@@ -9,6 +9,7 @@ from proxycache.policy.fields import Fields
 from proxycache.policy.origins import ObjectTarget, OriginPolicy, object_key
 from proxycache.policy.redirects import (
     REDIRECT_STATUSES,
+    by_name,
     is_followed,
     redirect_goal,
     resolve_reference,
@@ -22,14 +23,16 @@ LIB = OriginPolicy(
     "lib",
     b"/l/",
     b"http://h/lib/",
-    redirect_hosts=frozenset({"CDN", "ports:8443", "[2001:db8::1]:8443"}),
+    redirect_hosts=frozenset({"CDN", "ports:8443", "[2001:db8::1]:8443", "*.wild.example", "*.Ports.example:8443"}),
 )
+NAMED = OriginPolicy("named", b"/n/", b"http://10.0.0.5:8080/lib/", host=b"Pub.example")
 ALL = OriginPolicy("all", b"/", b"http://all:8000/")
 ORIGINS = (
     OriginPolicy("films", b"/films/", b"https://films/"),
     ALL,
     LIB,
     OriginPolicy("inner", b"/inner/", b"http://h/lib/inner/"),
+    NAMED,
 )
 
 
@@ -42,9 +45,10 @@ def test_references(case: Case) -> None:
 @cases("redirects", "from", "location", "followed", "joined", "client")
 def test_redirects(case: Case) -> None:
     source = case.octets("from") if "from" in case else b"http://h/lib/a/f"
-    origin = ALL if source.startswith(ALL.url) else LIB
-    came = with_absolute_references(Fields([(b"Location", case.octets("location"))]), source)
-    goal = redirect_goal(came)
+    (origin,) = (each for each in (LIB, ALL, NAMED) if source.startswith(each.url))
+    location = Fields([(b"Location", case.octets("location"))])
+    came = with_absolute_references(location, by_name(source, origin))
+    goal = redirect_goal(came, origin)
 
     def followed(joins: bool) -> bytes | None:
         return goal if goal and is_followed(origin, source, goal, ORIGINS, joins=joins) else None
@@ -76,7 +80,7 @@ def test_without_references_they_are_the_same() -> None:
 
 
 def test_a_redirect_without_a_location_leads_nowhere() -> None:
-    assert redirect_goal(Fields()) is None
+    assert redirect_goal(Fields(), LIB) is None
 
 
 location_like = st.lists(
@@ -95,7 +99,7 @@ def test_arbitrary_bytes_lead_nowhere_else(location: bytes) -> None:
     came = with_absolute_references(Fields([(b"Location", location)]), TARGET.source_url)
     (told,) = with_own_references(came, TARGET, ORIGINS).all(b"location")
     assert not told.startswith(b"//")
-    goal = redirect_goal(came)
+    goal = redirect_goal(came, LIB)
     if goal is None or not is_followed(LIB, TARGET.source_url, goal, ORIGINS, joins=True):
         return
     scheme, _, rest = goal.partition(b"://")

@@ -256,6 +256,16 @@ def test_a_url_without_its_last_slash_gets_one() -> None:
         ({"origin": [{**ORIGIN, "keep_hop_fields": ["Etag"]}]}, r"origin\.0\.keep_hop_fields", "got 'Etag'"),
         ({"origin": [{**ORIGIN, "type": "s3"}]}, r"origin\.0\.type", "'azure'"),
         ({"origin": [{**ORIGIN, "weak_if_range": 1}]}, r"origin\.0\.weak_if_range", "expected a valid boolean"),
+        ({"origin": [{**ORIGIN, "methods": ["GET", "CONNECT"]}]}, r"origin\.0\.methods", "got 'CONNECT'"),
+        ({"origin": [{**ORIGIN, "host": "http://a"}]}, r"origin\.0\.host", "a host such as"),
+        ({"origin": [{**ORIGIN, "host": "a:99999"}]}, r"origin\.0\.host", "a host such as"),
+        ({"origin": [{**ORIGIN, "host": "u@a"}]}, r"origin\.0\.host", "a host such as"),
+        ({"origin": [{**ORIGIN, "host": ""}]}, r"origin\.0\.host", "a host such as"),
+        ({"origin": [{**ORIGIN, "headers": {"host": "a"}}]}, r"origin\.0\.headers", "host = 'a'"),
+        ({"origin": [{**ORIGIN, "headers": {"Accept-Encoding": "gzip"}}]}, r"origin\.0\.headers", "does not depend"),
+        ({"origin": [{**ORIGIN, "headers": {"If_Range": "a"}}]}, r"origin\.0\.headers", "got 'If_Range'"),
+        ({"origin": [{**ORIGIN, "headers": {"Via": "1.1 a"}}]}, r"origin\.0\.headers", "got 'Via'"),
+        ({"origin": [{**ORIGIN, "headers": {"Transfer-Encoding": "a"}}]}, r"origin\.0\.headers", "does not depend"),
         ({"origin": [{**ORIGIN, "headers": {"a b": "c"}}]}, r"origin\.0\.headers", "header field"),
         ({"origin": [{**ORIGIN, "headers": {"A": "b\r\nC: d"}}]}, r"origin\.0\.headers", "header field"),
         ({"origin": [{**ORIGIN, "headers": {"A": 1}}]}, r"origin\.0\.headers\.A", "expected a valid string"),
@@ -267,6 +277,31 @@ def test_a_mistake_is_one_line_with_file_key_and_expectation(tables: dict[str, A
     with pytest.raises(ConfigurationError, match=rf"^/etc/x\.toml: {key}: .*{expected}") as caught:
         configure("/etc/x.toml", tables)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://cdn.example",
+        "cdn.example/",
+        "*",
+        "*.",
+        "a*.example",
+        "a.*.example",
+        "*.0.0.1",
+        "cdn.example:x",
+        "cdn example",
+    ],
+)
+def test_hosts_that_no_redirect_leads_to(host: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^test: origin\.0\.redirect_hosts: expected hosts such as .*, got "):
+        with_origin(redirect_hosts=["cdn.example", host])
+
+
+def test_hosts_that_redirects_lead_to() -> None:
+    hosts = ["cdn.example", "CDN.example:8443", "*.example", "*.a-b.example:1", "10.0.0.1", "[2001:db8::1]:8443", "a_b"]
+    assert with_origin(redirect_hosts=hosts).origin[0].policy().redirect_hosts == frozenset(hosts)
+    assert with_origin(host="Files.example:8080").origin[0].policy().host == b"Files.example:8080"
 
 
 @pytest.mark.parametrize(
