@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.application.internet import StreamServerEndpointService
@@ -116,6 +117,7 @@ class CacheService(Service):
                 linger=fetch.linger,
                 unusable=manager.unusable,
                 idle=manager.idle,
+                since_boot=partial(time.clock_gettime, time.CLOCK_BOOTTIME),
             ),
             self.files,
             int(cache.chunk_size),

@@ -18,6 +18,7 @@ from proxycache.interfaces import (
     StoredFile,
 )
 from proxycache.log import make_logger
+from proxycache.policy.arrival import as_recalled
 from proxycache.policy.cookies import without_cookies
 from proxycache.policy.entry import StoredRepresentation
 from proxycache.policy.eviction import ENTRY, ChunkName
@@ -93,16 +94,18 @@ class ChunkManager:
     def _loaded(self, found: Sequence[StoredRepresentation], target: ObjectTarget) -> None:
         if target.key in self._variants:
             return
+        now = self._now()
         for stored in reversed(found):
             # It may have been stored while the configuration had them kept.
             fields = without_cookies(target.origin.set_cookie, stored.representation.fields)
-            representation = evolve(stored.representation, fields=fields)
+            representation = as_recalled(evolve(stored.representation, fields=fields), now)
             generation = Generation(
                 representation,
                 self._files.open(representation.id),
                 stored.chunks,
                 self._around,
                 target.origin.trust_length,
+                max(0.0, now - representation.response_time),
             )
             if object_key(target.origin, representation.source_url) == target.key:
                 self._remember(generation)
@@ -162,6 +165,7 @@ class ChunkManager:
 
     def _use(self, generation: Generation, target: ObjectTarget) -> None:
         """Keep the freshest URL, and note the use."""
+        generation.redate(self._now())
         now = self._around.clock.seconds()
         if generation.representation.source_url != target.source_url:
             generation.renew(evolve(generation.representation, source_url=target.source_url))

@@ -13,6 +13,7 @@ from proxycache.errors import CacheReadFailed
 from proxycache.interfaces import ICacheFile, IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
 from proxycache.policy.answers import BodyExtent
+from proxycache.policy.arrival import no_younger
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.entry import Representation
 from proxycache.policy.eviction import ENTRY
@@ -34,6 +35,7 @@ REMEMBERED_ENDS = 32
 class Generation:
     """One generation of an entry, in memory.
 
+    @param elapsed: seconds since its response came, as far as is known.
     @ivar contents: the bytes that are here.
     @ivar indexed: whether requests still find it; a replaced one serves out its readers.
     """
@@ -45,8 +47,10 @@ class Generation:
         present: Mapping[int, int],
         around: Surroundings,
         trust_length: bool,
+        elapsed: float = 0.0,
     ) -> None:
         self.representation = representation
+        self._came = around.since_boot() - elapsed
         self.chunking = Chunking(representation.chunk_size)
         self.contents = Contents(
             representation.id,
@@ -187,9 +191,19 @@ class Generation:
         What passes anyway, such as the time, is recorded only with the next L{note}.
         """
         lasting = not representation.lasts_as(self.representation)
+        if representation.response_time != self.representation.response_time:
+            self._came = self._around.since_boot()
         self.representation = representation
         self._unsaved = True
         if lasting:
+            self.save()
+
+    def redate(self, now: float) -> None:
+        """By the clock as it is set at C{now}, it came as long ago as it did."""
+        redated = no_younger(self.representation, self._around.since_boot() - self._came, now)
+        if redated is not self.representation:
+            self.representation = redated
+            self._unsaved = True
             self.save()
 
     def record(self) -> bool:

@@ -21,6 +21,7 @@ class Surroundings:
     @ivar unusable: called with a generation that is not to be reused: the object changed, or it can never be
         complete.
     @ivar idle: called with a generation that nobody has read for C{linger} seconds.
+    @ivar since_boot: seconds by a clock that nobody sets and that goes on while the machine sleeps.
     """
 
     clock: IReactorTime
@@ -31,3 +32,4 @@ class Surroundings:
     linger: float
     unusable: Callable[[Any], None]
     idle: Callable[[Any], None]
+    since_boot: Callable[[], float]

@@ -71,6 +71,32 @@ def test_a_client_slower_than_we_keeps_its_answer_though_the_clock_is_set_forwar
     exact(stream.answer, thing.body)
 
 
+def test_what_is_stored_grows_old_though_the_clock_is_set_back(rig: Rig, time_of_day: TimeOfDay) -> None:
+    thing = rig.put(KIB, cache_control="max-age=1")
+    thing.get_whole()
+    time_of_day.set(-HOUR)
+
+    def asked_about() -> bool:
+        thing.get_whole()
+        return len(thing.requests) > 1
+
+    until(asked_about, "it to be asked about")
+
+
+def test_what_came_in_the_future_is_asked_about(rig: Rig, time_of_day: TimeOfDay) -> None:
+    thing = rig.put(KIB)
+    time_of_day.set(HOUR)
+    thing.get_whole()
+    index = Index(rig.proxy.database)
+    until(lambda: index.chunks(thing.origin.url + thing.path) == {0}, "it to be recorded")
+    rig.proxy.stop()
+    time_of_day.set(0)
+    rig.proxy.start()
+    assert thing.get_whole().cache_status == "proxycache; fwd=stale; fwd-status=304; stored"
+    assert [served.status for served in thing.requests] == [200, 304]
+    assert thing.get_whole().cache_status == "proxycache; hit"
+
+
 @pytest.fixture
 def frozen(tmp_path: Path, origin: Origin) -> Iterator[tuple[Rig, TimeOfDay]]:
     """The product, all of whose clocks may be set: so it looks to a process that was stopped for as long."""

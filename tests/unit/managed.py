@@ -74,6 +74,7 @@ class Managed:
             linger=LINGER,
             unusable=manager.unusable,
             idle=manager.idle,
+            since_boot=self.clock.seconds,
         )
 
     def target(self, name: str) -> ObjectTarget:

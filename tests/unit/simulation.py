@@ -152,6 +152,7 @@ class World:
             linger=LINGER,
             unusable=self.unusable.append,
             idle=self.idle.append,
+            since_boot=self.clock.seconds,
         )
         representation = Representation(
             id="ab" * 16,

@@ -69,7 +69,7 @@ async def test_served_from_the_origin_until_the_connection_is_back(tmp_path: Pat
     space.begin()
     manager = ChunkManager(
         lambda manager: Surroundings(
-            reactor, origin_client, store, space, accounts, 0.0, manager.unusable, manager.idle
+            reactor, origin_client, store, space, accounts, 0.0, manager.unusable, manager.idle, time.monotonic
         ),
         files,
         1 << 20,

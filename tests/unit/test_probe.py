@@ -68,7 +68,9 @@ def apart(count: int) -> int:
     """The steps it takes to ask for so many parts of what is not known, each by a request of its own."""
     origin, clock, accounts = ScriptedOrigin(), Clock(), Accounts()
     space = Space(clock, FileSystem(1, 1), SpaceLimits(1), accounts, lambda name: False, lambda name: succeed(None))
-    around = Surroundings(clock, origin, MemoryStore(), space, accounts, 0.0, lambda _: None, lambda _: None)
+    around = Surroundings(
+        clock, origin, MemoryStore(), space, accounts, 0.0, lambda _: None, lambda _: None, clock.seconds
+    )
     probes = Probes(NothingKnown(), never_answered, around, MIB, lambda: NOW)
 
     def ask() -> None:
