@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 import sys
 import time
@@ -30,6 +31,7 @@ from proxycache.origin.client import OriginClient
 from proxycache.origin.protocol import ExactPool
 from proxycache.origin.slots import Slots
 from proxycache.origin.timeouts import Timeouts
+from proxycache.policy.cachestatus import NAME
 from proxycache.store.cachefile import CacheFiles
 from proxycache.store.database import Database
 from proxycache.store.descriptors import Descriptors, descriptor_limit
@@ -137,6 +139,7 @@ class CacheService(Service):
             now=now,
             retry_attempts=fetch.retry_attempts,
             retry_timeout=fetch.retry_timeout,
+            pseudonym=NAME + b"-" + secrets.token_hex(4).encode("ascii"),
             hosts=configuration.server.authorities(),
             access=self._log_access if self._lines is None else self._lines.write,
             show_key=configuration.server.cache_status_key,

@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 NAME = b"proxycache"
 
 VIA = b"1.1 proxycache"
+"""What answers tell of us. Requests have a pseudonym of the process in place of the name; see L{came_back}."""
 
 
 def _quoted(value: bytes) -> bytes:

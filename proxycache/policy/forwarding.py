@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from .cachestatus import VIA
 from .fields import HOP_BY_HOP, Fields, Line, parse_delta_seconds
 from .targeted import SURROGATE_CAPABILITY
 
@@ -39,9 +38,19 @@ def max_forwards(request: Fields) -> int | None:
     return parse_delta_seconds(request.first(b"max-forwards"))
 
 
-def _via(request: Fields) -> bytes:
+def _via(request: Fields, pseudonym: bytes) -> bytes:
     """Section 7.6.3: every intermediary adds itself."""
-    return b", ".join([*request.all(b"via"), VIA])
+    return b", ".join([*request.all(b"via"), b"1.1 " + pseudonym])
+
+
+def came_back(request: Fields, pseudonym: bytes) -> bool:
+    """Whether a request has been here before (section 7.6.3): an origin of ours leads to ourselves.
+
+    Others of our kind may well stand before or behind us.
+
+    @param pseudonym: by which no other intermediary is known.
+    """
+    return any(member.split()[1:2] == [pseudonym] for member in request.members(b"via"))
 
 
 def _capability(request: Fields) -> Line:
@@ -73,12 +82,13 @@ def _passed_on(request: Fields, drop: Collection[bytes], underscores: bool) -> F
     )
 
 
-def forwarded_fields(request: Fields, *, underscores: bool) -> Fields:
+def forwarded_fields(request: Fields, pseudonym: bytes, *, underscores: bool) -> Fields:
     """Those of a request that is made to fill the cache.
 
+    @param pseudonym: see L{came_back}.
     @param underscores: whether names go along that hold more than letters, digits and hyphens.
     """
-    return _passed_on(request, _OURS, underscores).adding((b"Via", _via(request)), _capability(request))
+    return _passed_on(request, _OURS, underscores).adding((b"Via", _via(request, pseudonym)), _capability(request))
 
 
 def may_be_configured(name: bytes) -> bool:
@@ -92,11 +102,12 @@ def configured_fields(request: Fields, configured: Fields) -> Fields:
     return Fields((*(line for line in request if _as_read(line[0]) not in names), *configured))
 
 
-def relayed_fields(request: Fields, method: str, *, with_body: bool, underscores: bool) -> Fields:
+def relayed_fields(request: Fields, pseudonym: bytes, method: str, *, with_body: bool, underscores: bool) -> Fields:
     """Those of a request that the origin answers for this client alone.
 
     Range is defined for GET only (section 14.2).
 
+    @param pseudonym: see L{came_back}.
     @param underscores: see L{forwarded_fields}.
     """
     drop = _OURS - CONDITIONAL
@@ -104,7 +115,7 @@ def relayed_fields(request: Fields, method: str, *, with_body: bool, underscores
         drop |= {b"range", b"if-range"}
     if with_body:
         drop -= OF_THE_BODY
-    fields = _passed_on(request, drop, underscores).adding((b"Via", _via(request)), _capability(request))
+    fields = _passed_on(request, drop, underscores).adding((b"Via", _via(request, pseudonym)), _capability(request))
     forwards = max_forwards(request)
     if method == "OPTIONS" and forwards:
         fields = fields.updated(Fields([(b"Max-Forwards", b"%d" % (forwards - 1))]))

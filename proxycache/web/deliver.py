@@ -16,7 +16,7 @@ from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.collapsing import may_share
 from proxycache.policy.fields import parse_directives
 from proxycache.policy.foreign import as_azure_reads, is_azure, is_foreign
-from proxycache.policy.forwarding import max_forwards
+from proxycache.policy.forwarding import came_back, max_forwards
 from proxycache.policy.freshness import Reuse, reuse
 from proxycache.policy.origins import ObjectTarget, resolve_target
 from proxycache.policy.responding import requested_ranges
@@ -31,6 +31,9 @@ from .serving import Serving
 
 NOT_CACHED = ErrorAnswer(504, "not in the cache, and only-if-cached")
 """RFC 9111, section 5.2.1.7."""
+
+CAME_BACK = ErrorAnswer(508, "this request has been here before: an origin leads back to this proxy")
+"""RFC 5842, section 7.2."""
 
 MAX_BEGINNINGS = 3
 """How often an answer is begun anew because the object changed before its first byte."""
@@ -63,6 +66,9 @@ class Delivery:
     async def _answer(self) -> None:
         exchange = self._exchange
         method, request = exchange.method, exchange.request
+        if came_back(exchange.fields, self._serving.pseudonym):
+            exchange.refuse(CAME_BACK)
+            return
         if request.uri == b"*" and method == "OPTIONS":
             exchange.refuse(ErrorAnswer(204, "", ((b"Allow", b"GET, HEAD, OPTIONS"),)))
             return

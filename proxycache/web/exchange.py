@@ -129,7 +129,7 @@ class Exchange:
 
     def upstream(self, target: ObjectTarget) -> OriginRequest:
         """The GET to the origin on this client's behalf, without range and preconditions."""
-        fields = forwarded_fields(self.fields, underscores=target.origin.underscores)
+        fields = forwarded_fields(self.fields, self.serving.pseudonym, underscores=target.origin.underscores)
         return OriginRequest(target.origin, target.source_url, "GET", fields, client=self.client)
 
     # Streams

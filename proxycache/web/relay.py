@@ -119,7 +119,11 @@ class Relay:
         exchange = self._exchange
         body = exchange.request.body
         fields = relayed_fields(
-            exchange.as_it_came, exchange.method, with_body=body is not None, underscores=target.origin.underscores
+            exchange.as_it_came,
+            self._serving.pseudonym,
+            exchange.method,
+            with_body=body is not None,
+            underscores=target.origin.underscores,
         )
         if body is not None and body.complete:
             fields = fields.without({b"expect"})

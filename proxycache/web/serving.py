@@ -26,6 +26,7 @@ class Serving:
     @ivar now: wall clock, seconds since the epoch.
     @ivar retry_attempts: how often a range that failed is fetched again before it is passed through.
     @ivar retry_timeout: seconds for each of these.
+    @ivar pseudonym: what requests to origins tell of us, and no other process says of itself.
     @ivar hosts: what we are known as, beside the addresses of connections.
     @ivar show_key: whether Cache-Status tells the cache key.
     @ivar access: writes a line of the access log.
@@ -45,6 +46,7 @@ class Serving:
     retry_attempts: int
     retry_timeout: float
     access: Callable[[str], None]
+    pseudonym: bytes
     hosts: frozenset[Authority] = frozenset()
     show_key: bool = False
     unlogged: frozenset[bytes] = frozenset()

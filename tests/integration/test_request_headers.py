@@ -141,7 +141,7 @@ class TestNamesThatOriginsTakeForOthers:
 def test_via_is_continued(rig: Rig) -> None:
     film = rig.put(1000, prefix="bare/")
     film.get_whole(("Via", "1.0 a, 1.1 b"))
-    assert ", ".join(values(film.requests[0], "Via")) == "1.0 a, 1.1 b, 1.1 proxycache"
+    assert ", ".join(values(film.requests[0], "Via")).startswith("1.0 a, 1.1 b, 1.1 proxycache-")
 
 
 def test_host_is_the_origins(rig: Rig) -> None:

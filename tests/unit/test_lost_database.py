@@ -81,7 +81,7 @@ async def test_served_from_the_origin_until_the_connection_is_back(tmp_path: Pat
         policy = OriginPolicy("files", b"/", origin.url.encode())
         metrics = Metrics(accounts, lambda: (0, 0))
         serving = Serving(
-            reactor, (policy,), origin_client, manager, accounts, metrics, time.time, 1, 30.0, lambda line: None
+            reactor, (policy,), origin_client, manager, accounts, metrics, time.time, 1, 30.0, lambda line: None, b"us"
         )
         port = reactor.listenTCP(0, PublicSite(serving), interface="127.0.0.1")
         url = f"http://127.0.0.1:{port.getHost().port}/a.bin"
