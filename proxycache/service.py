@@ -31,6 +31,7 @@ from proxycache.origin.client import OriginClient
 from proxycache.origin.protocol import ExactPool
 from proxycache.origin.slots import Slots
 from proxycache.origin.timeouts import Timeouts
+from proxycache.policy.altered import Refused
 from proxycache.policy.cachestatus import NAME
 from proxycache.store.cachefile import CacheFiles
 from proxycache.store.database import Database
@@ -109,6 +110,7 @@ class CacheService(Service):
             lambda name: self.manager.evict(name),
             CHUNK_ROOM,
         )
+        refused = Refused()
         self.manager = ChunkManager(
             lambda manager: Surroundings(
                 clock=reactor,
@@ -120,6 +122,7 @@ class CacheService(Service):
                 unusable=manager.unusable,
                 idle=manager.idle,
                 since_boot=partial(time.clock_gettime, time.CLOCK_BOOTTIME),
+                refused=refused,
             ),
             self.files,
             int(cache.chunk_size),
@@ -146,6 +149,7 @@ class CacheService(Service):
             unlogged=frozenset[bytes]().union(*(origin.ignore_query for origin in origins)),
             has_room=descriptors.has_room,
             trusted_proxies=configuration.server.networks(),
+            refused=refused,
         )
 
     def startService(self) -> None:

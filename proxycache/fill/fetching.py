@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from proxycache.errors import BodyBroken, FillPreempted, InvalidAnswer, ObjectChanged, OriginStatus, PersonalAnswer
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
+from proxycache.policy.altered import Alteration, refuses_condition
 from proxycache.policy.amplification import PIECE
 from proxycache.policy.answers import BodyExtent, body_extent, check_version, end_told
 from proxycache.policy.byterange import RangeSpec, format_range
@@ -253,8 +254,10 @@ class Fetching:
                     other.cut(start)
             run = Run(self, start, stop, priority)
             fields = request.fields.adding((b"Range", format_range(start, stop)))
-            if self._generation.representation.validator is not None:
-                fields = fields.adding((b"If-Range", self._generation.representation.validator.value))
+            validator, now = self._generation.representation.validator, self._around.clock.seconds()
+            if validator is not None and not self._around.refused.lasts(request.origin.name, Alteration.IF_RANGE, now):
+                run.bound = True
+                fields = fields.adding((b"If-Range", validator.value))
             sent = evolve(request, fields=fields, asked=RangeSpec(start, stop - 1), joins=True)
         if sparse:
             # What they do not complete has no need to be complete, unless somebody comes again.
@@ -372,11 +375,24 @@ class Fetching:
             if self._fail_alike(run.request, error):
                 self._around.unusable(self._generation)
             self._ask_on()
+        elif self._learn_of_condition(run, error):
+            self._go_on()
         elif isinstance(error, PersonalAnswer):
             self._fail_alike(run.request, error)
             self._go_on()
         else:
             self._broken(run, error)
+
+    def _learn_of_condition(self, run: Run, error: Exception) -> bool:
+        """Whether If-Range may be what was refused: what comes without it is compared all the same."""
+        if run.request is None or not isinstance(error, OriginStatus) or not refuses_condition(error.status):
+            return False
+        origin, refused = run.request.origin.name, self._around.refused
+        if run.bound:
+            refused.note(origin, Alteration.IF_RANGE, self._around.clock.seconds())
+        else:
+            refused.over(origin, Alteration.IF_RANGE)
+        return run.bound
 
     def _fail_alike(self, request: OriginRequest | None, error: Exception) -> bool:
         """What one request was told says nothing of others: who would not have sent that very one asks for himself.

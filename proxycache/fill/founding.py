@@ -10,6 +10,7 @@ from attrs import evolve
 
 from proxycache.errors import ObjectChanged
 from proxycache.interfaces import ICacheFiles, IOriginResponse
+from proxycache.policy.altered import is_about_the_request
 from proxycache.policy.answers import (
     BodyExtent,
     body_extent,
@@ -77,10 +78,11 @@ class Founding:
             if response.status == 304 and probe.question.stale is not None:
                 response.abort()
                 return self._renewed(probe.question.stale, response, probe)
-            return self._founded(response, probe)
+            answer = self._founded(response, probe)
         except BaseException:
             response.abort()
             raise
+        return evolve(answer, sent=probe.sent.fields) if isinstance(answer, Relayed) else answer
 
     def _founded(self, response: IOriginResponse, probe: Probe) -> Answer:
         sent, target, stale = probe.sent, probe.question.target, probe.question.stale
@@ -91,8 +93,7 @@ class Founding:
             return Relayed(response, 416, "status")
         if response.status >= 500 and stale is not None:
             return Relayed(response, response.status, "status", failed)
-        if sent.asked is not None and response.status not in (200, 206, 304):
-            # It is the range that was refused, or moved: of the object that says nothing.
+        if is_about_the_request(response.status, ranged=sent.asked is not None, bound=stale is not None):
             return Relayed(response, response.status, "status", failed)
         ttls, set_cookie, now = target.origin.ttls, target.origin.set_cookie, response.response_time
         why_not = refusal(response.status, sent.fields, response.fields, ttls, now, set_cookie)
@@ -223,8 +224,9 @@ class Founding:
             response.abort()
             return
         partial = response.status == 206
+        closed = asked is not None and (asked.first is None or asked.last is not None)
         stop = asked.last + 1 if partial and asked is not None and asked.first is not None and asked.last else None
-        generation.adopt(response, extent, stop, allowance=None if partial else wanted + FIRST_WINDOW)
+        generation.adopt(response, extent, stop, allowance=None if partial and closed else wanted + FIRST_WINDOW)
 
     def _same_version(self, representation: Representation, probe: Probe) -> Generation | None:
         """The generation that the bytes of a new response may be put beside, and that may answer in its place.

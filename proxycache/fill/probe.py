@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from proxycache.errors import ObjectChanged
 from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Priority
+from proxycache.policy.altered import Alteration, Refused
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.collapsing import HitForMiss, is_anonymous, may_share, worth_waiting
@@ -70,6 +71,7 @@ class Relayed:
     @ivar cause: token for Cache-Status.
     @ivar failed: whether the origin failed with a status that was tried again in vain.
     @ivar unstorable: whether the answer, as it is, may not be stored, so that the next one is likely to be no better.
+    @ivar sent: the fields of the request that it answers.
     """
 
     response: IOriginResponse | None
@@ -77,6 +79,7 @@ class Relayed:
     cause: str
     failed: bool = False
     unstorable: bool = False
+    sent: Fields = field(factory=Fields)
 
 
 Answer = Obtained | Relayed
@@ -315,7 +318,7 @@ class Probes:
 
     def _send(self, waiting: Waiting) -> None:
         question = waiting.question
-        sent = _request_of(question, self._chunk_size)
+        sent = _request_of(question, self._chunk_size, self._around.refused, self._around.clock.seconds())
         probe = Probe(question, sent, self._around.origin, question.priority)
         probe.join(waiting)
         self._under_way.setdefault(question.target.key, {}).setdefault(_place(question), {})[probe] = None
@@ -388,21 +391,32 @@ def _place(question: Question) -> int:
     return -1 if question.start is None else question.start // NEAR
 
 
-def _request_of(question: Question, chunk_size: int) -> OriginRequest:
-    """The client's range, stretched to whole chunks where it has an end, and cut to the first window where not."""
-    fields, asked = question.request.fields, question.asked
-    if asked is not None and asked.first is not None and not question.head:
-        chunking = Chunking(chunk_size)
-        limit = chunking.start(chunking.index(asked.first)) + max(FIRST_WINDOW, chunk_size)
-        if asked.last is not None:
-            limit = min(limit, chunking.ceil(asked.last + 1, None))
-        asked = RangeSpec(asked.first, limit - 1)
+def _request_of(question: Question, chunk_size: int, refused: Refused, now: float) -> OriginRequest:
+    """The client's range, stretched to whole chunks where it has an end, and cut to the first window where not.
+
+    Never beyond an end that is known; and as it is, without a condition, where the origin refuses anything else.
+    """
+    fields, asked, origin = question.request.fields, question.asked, question.target.origin.name
+    known = None if question.stale is None else question.stale.representation
+    if not question.head and not refused.lasts(origin, Alteration.RANGE, now):
+        asked = _stretched(asked, chunk_size, None if known is None else known.length)
     if asked is not None:
         value = b"bytes=-%d" % (asked.last or 0)
         if asked.first is not None:
             value = format_range(asked.first, None if asked.last is None else asked.last + 1)
         fields = fields.adding((b"Range", value))
-    if question.stale is not None:
-        known = question.stale.representation
+    if known is not None and not refused.lasts(origin, Alteration.CONDITION, now):
         fields = fields.adding(*revalidating_fields(known.fields, known.response_time))
     return evolve(question.request, fields=fields, asked=asked)
+
+
+def _stretched(asked: RangeSpec | None, chunk_size: int, length: int | None) -> RangeSpec | None:
+    if asked is None or asked.first is None:
+        return asked
+    chunking = Chunking(chunk_size)
+    limit = chunking.start(chunking.index(asked.first)) + max(FIRST_WINDOW, chunk_size)
+    if asked.last is not None:
+        limit = min(limit, chunking.ceil(asked.last + 1, None))
+    if length is not None and asked.first < length:
+        limit = min(limit, length)
+    return RangeSpec(asked.first, limit - 1)

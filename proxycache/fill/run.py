@@ -56,6 +56,7 @@ class Run:
     @ivar request: of the client on whose behalf it was asked for, less that range; None where its body was here before.
     @ivar resolved: where that client's URL had led before, which was asked in its place; None where the URL itself was.
     @ivar astray: the answer came from there, and was of no use.
+    @ivar bound: whether it was asked for under the condition that the object is still of this version.
     @ivar failures: attempts in a row before it that brought next to nothing of what it is to bring.
     @ivar kept: whether it goes on without a reader, since it belongs to what one was reading.
     """
@@ -64,6 +65,7 @@ class Run:
         self, owner: RunOwner, start: int, stop: int | None, priority: Priority, allowance: int | None = None
     ) -> None:
         self.kept = False
+        self.bound = False
         self.failures = 0
         self.start = start
         self.position = start

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from proxycache.accounts import Accounts
 from proxycache.interfaces import IMetadataStore, IOrigin
+from proxycache.policy.altered import Refused
 from proxycache.store.space import Space
 
 
@@ -22,6 +23,7 @@ class Surroundings:
         complete.
     @ivar idle: called with a generation that nobody has read for C{linger} seconds.
     @ivar since_boot: seconds by a clock that nobody sets and that goes on while the machine sleeps.
+    @ivar refused: what is not to be asked of an origin.
     """
 
     clock: IReactorTime
@@ -33,3 +35,4 @@ class Surroundings:
     unusable: Callable[[Any], None]
     idle: Callable[[Any], None]
     since_boot: Callable[[], float]
+    refused: Refused = field(factory=Refused)

@@ -19,6 +19,7 @@ from proxycache.errors import (
     UnframedEnd,
 )
 from proxycache.interfaces import IBodyReceiver, IOrigin, IOriginResponse, OriginRequest, Priority
+from proxycache.policy.altered import refuses_condition
 from proxycache.policy.answers import BodyExtent, Versioned, body_extent, changed_since, end_told
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.redirects import REDIRECT_STATUSES
@@ -60,6 +61,7 @@ class PassthroughProducer:
         self._stop = stop
         self._version = version
         self._validator = version.validator
+        self._bound = self._validator is not None
         self._accounts = accounts
         self._consumer: IConsumer | None = None
         self._response: IOriginResponse | None = None
@@ -231,7 +233,7 @@ class PassthroughProducer:
         whole = self.cursor == 0 and self._stop is None
         if not whole:
             fields = fields.adding((b"Range", format_range(self.cursor, self._stop)))
-            if self._validator is not None:
+            if self._validator is not None and self._bound:
                 fields = fields.adding((b"If-Range", self._validator.value))
         request = evolve(
             self._request,
@@ -252,6 +254,10 @@ class PassthroughProducer:
             if response.url == request.resolved:
                 # Where it had been there is something else by now, which says nothing of the object.
                 self._request = evolve(self._request, resolved=None)
+                return
+            if self._bound and not whole and refuses_condition(response.status):
+                # Perhaps it was the condition: what comes without it is compared all the same.
+                self._bound = False
                 return
             raise
         self.adopt(response, extent)

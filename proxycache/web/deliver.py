@@ -5,12 +5,13 @@ from __future__ import annotations
 from attrs import evolve
 from twisted.internet.defer import CancelledError
 
-from proxycache.errors import BadTarget, MetadataUnavailable, ObjectChanged, ProxycacheError
+from proxycache.errors import BadTarget, MetadataUnavailable, ObjectChanged, OriginStatus, ProxycacheError
 from proxycache.fill.generation import Generation
 from proxycache.fill.probe import Question
 from proxycache.fill.refill import refill
 from proxycache.interfaces import OriginRequest
 from proxycache.log import make_logger
+from proxycache.policy.altered import is_refusal
 from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.collapsing import may_share
@@ -122,6 +123,13 @@ class Delivery:
                 if exchange.started:
                     raise
                 exchange.close_streams()
+            except OriginStatus as error:
+                if exchange.started or not is_refusal(error.status):
+                    raise
+                # It was refused what we asked for, which is not what the client did.
+                exchange.close_streams()
+                await self._relay.bypass(target, "refused")
+                return
             except (ProxycacheError, CancelledError):
                 raise
             except Exception:

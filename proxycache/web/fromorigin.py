@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from proxycache.errors import InvalidAnswer, MalformedField, ObjectChanged, OriginError, UnsatisfiableRange
+from proxycache.errors import InvalidAnswer, ObjectChanged, OriginError, UnsatisfiableRange
 from proxycache.fill.generation import Generation
 from proxycache.fill.probe import Obtained, Question, Relayed
 from proxycache.fill.refill import refill
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
-from proxycache.policy.answers import is_of_another
-from proxycache.policy.byterange import RangeSpec, parse_content_range, select
+from proxycache.policy.altered import alteration, refuses
+from proxycache.policy.answers import is_of_another, told_length
+from proxycache.policy.byterange import RangeSpec, select
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.forwarding import CONDITIONAL
 from proxycache.policy.origins import ObjectTarget
@@ -144,9 +145,12 @@ class FromOrigin:
             return
         if got.cause == "no-length" and question.recorded:
             refill(self._serving.manager, target, self._exchange.upstream(target), question.asked)
+        altered = None if response is None else alteration(got.sent, self._exchange.fields)
+        refused = refuses(got.status, altered)
         if response is not None and (
-            (response.status == 206 and self._was_cut())
-            or self._wrongly_refused(response)
+            (response.status == 206 and not self._is_his(got))
+            or (refused and not self._rightly_refused(response))
+            or self._overtaken(response)
             or self._relay.precondition_fails(response)
         ):
             # Its range was stretched or cut for the cache, or its preconditions left out: it gets what it asked for.
@@ -155,28 +159,32 @@ class FromOrigin:
         status = evolve(status, detail=status.detail or got.cause)
         if response is None:
             # A crowd whose first request failed after all attempts does not repeat them one by one.
-            await self._relay.ask(target, got.cause, status, 1 if got.failed else MAX_ATTEMPTS)
-        elif not self._relay.answer_not_modified(response, status):
+            response = await self._relay.fetch(target, 1 if got.failed else MAX_ATTEMPTS)
+            if refused and altered is not None and response.status in (200, 206, 304):
+                self._serving.refused.note(target.origin.name, altered, self._serving.clock.seconds())
+        if not self._relay.answer_not_modified(response, status):
             await self._relay.pass_on(target, response, status, got.cause)
 
-    def _was_cut(self) -> bool:
-        """Whether the client wants a part of its own, or has conditions for it: else it gets what comes."""
+    def _is_his(self, got: Relayed) -> bool:
+        """Whether it answers the client's very request: the range and the conditions that he made."""
         exchange = self._exchange
-        return exchange.method == "HEAD" or any(exchange.fields.first(name) is not None for name in CONDITIONAL)
+        return exchange.method == "GET" and all(got.sent.all(name) == exchange.fields.all(name) for name in CONDITIONAL)
 
-    def _wrongly_refused(self, response: IOriginResponse) -> bool:
-        """Whether a 416 was for our range alone: the client may want something else, or its preconditions precede."""
-        exchange = self._exchange
-        if response.status != 416 or exchange.method != "GET":
+    def _overtaken(self, response: IOriginResponse) -> bool:
+        """Whether a 416 came of a request without the client's preconditions, which precede (section 13.2.2)."""
+        conditions = CONDITIONAL - {b"range"}
+        return response.status == 416 and any(self._exchange.fields.first(name) is not None for name in conditions)
+
+    def _rightly_refused(self, response: IOriginResponse) -> bool:
+        """Whether the client's own ranges cannot be satisfied either, by the length that a 416 tells."""
+        length = told_length(response.fields) if response.status == 416 else None
+        if length is None:
             return False
-        if any(exchange.fields.first(name) is not None for name in CONDITIONAL - {b"range"}):
-            return True
         try:
-            refused = parse_content_range(response.fields.first(b"content-range") or b"")
-            select(requested_ranges(exchange.fields), refused.length or 0)
-        except (MalformedField, UnsatisfiableRange):
-            return False
-        return True
+            select(requested_ranges(self._exchange.fields), length)
+        except UnsatisfiableRange:
+            return True
+        return False
 
     def revalidate(self, target: ObjectTarget, request: OriginRequest, generation: Generation) -> None:
         """Beside the client's answer (RFC 5861, section 3); once, however many clients are answered meanwhile."""

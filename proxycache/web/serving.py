@@ -11,6 +11,7 @@ from proxycache.accounts import Accounts
 from proxycache.fill.chunkmanager import ChunkManager
 from proxycache.interfaces import IOrigin
 from proxycache.policy.addresses import Network
+from proxycache.policy.altered import Refused
 from proxycache.policy.origins import OriginPolicy
 from proxycache.policy.refusing import AskedBeyond
 from proxycache.policy.retrying import Failing
@@ -55,3 +56,4 @@ class Serving:
     azure: set[str] = field(factory=set)
     failing: Failing = field(factory=Failing)
     ends: AskedBeyond = field(factory=AskedBeyond)
+    refused: Refused = field(factory=Refused)

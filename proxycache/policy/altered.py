@@ -1,0 +1,100 @@
+"""What we ask otherwise than the client: where an origin refuses that, the client is not refused for it.
+
+A cache stretches ranges to whole chunks or cuts them to a window, and adds validators of its own. An origin may refuse
+just that (an end beyond that of the object, a condition beside a range), though it would serve the client's own
+request: so that goes out before an error is relayed. What an origin refused so is not asked of it again for a while.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from enum import Enum, auto
+
+from .fields import Fields
+from .forwarding import CONDITIONAL
+from .responding import requested_ranges
+from .retrying import RETRYABLE_STATUSES
+
+
+class Alteration(Enum):
+    """What of a request was not the client's."""
+
+    RANGE = auto()
+    """The range was stretched, cut, or the first of several."""
+    CONDITION = auto()
+    """Validators of what is stored were added."""
+    IF_RANGE = auto()
+    """A range of what is stored in part was bound to its version."""
+
+
+def alteration(sent: Fields, client: Fields) -> Alteration | None:
+    """What of a GET to the origin was not the client's; of several the first to be given up. None for nothing.
+
+    Preconditions that were left out are none: nothing but 2xx and 412 depends on them (RFC 9110, section 13.2.1).
+    """
+    if requested_ranges(sent) != requested_ranges(client):
+        return Alteration.RANGE
+    conditions = (name for name in CONDITIONAL - {b"range"} if sent.first(name) is not None)
+    if any(sent.all(name) != client.all(name) for name in conditions):
+        return Alteration.CONDITION
+    return None
+
+
+_PASSING = RETRYABLE_STATUSES - {500}
+"""Statuses that tell of the origin's state, and not of what it was asked."""
+
+
+def is_refusal(status: int) -> bool:
+    """Whether an answer may be due to a range that is not the client's."""
+    return status >= 400 and status not in _PASSING
+
+
+def refuses(status: int, altered: Alteration | None) -> bool:
+    """Whether an answer may be due to what was altered."""
+    gone = altered is Alteration.CONDITION and status in (404, 410)
+    return altered is not None and is_refusal(status) and not gone
+
+
+def is_about_the_request(status: int, *, ranged: bool, bound: bool) -> bool:
+    """Whether an answer says nothing of the object: it is the range that was refused, or moved, or the condition.
+
+    @param ranged: whether a range was asked for.
+    @param bound: whether validators of ours went along.
+    """
+    return (ranged and status not in (200, 206, 304)) or (bound and refuses(status, Alteration.CONDITION))
+
+
+def refuses_condition(status: int) -> bool:
+    """Whether an answer may be due to an If-Range of ours, and not to what it was about, or to who asked."""
+    return is_refusal(status) and status not in (401, 403, 404, 405, 410, 416)
+
+
+REFUSED_SECONDS = 3600.0
+"""How long an origin is taken to go on refusing."""
+
+MAX_REFUSED = 1024
+
+
+class Refused:
+    """What origins refused of what we altered, by their names.
+
+    Times are seconds, of one clock.
+    """
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[tuple[str, Alteration], float] = OrderedDict()
+
+    def note(self, origin: str, alteration: Alteration, now: float) -> None:
+        """It refused, and served the client's own request."""
+        self._until[origin, alteration] = now + REFUSED_SECONDS
+        self._until.move_to_end((origin, alteration))
+        while len(self._until) > MAX_REFUSED:
+            self._until.popitem(last=False)
+
+    def over(self, origin: str, alteration: Alteration) -> None:
+        """It refuses without that as well."""
+        self._until.pop((origin, alteration), None)
+
+    def lasts(self, origin: str, alteration: Alteration, now: float) -> bool:
+        """Whether it is to be asked without that."""
+        return now < self._until.get((origin, alteration), 0.0)
