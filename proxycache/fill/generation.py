@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
@@ -12,8 +12,10 @@ from twisted.internet.interfaces import IDelayedCall
 from proxycache.errors import CacheReadFailed
 from proxycache.interfaces import ICacheFile, IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
+from proxycache.policy.amplification import Outlay, outlay
 from proxycache.policy.answers import BodyExtent
 from proxycache.policy.arrival import no_younger
+from proxycache.policy.byterange import ByteRange
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.entry import Representation
 from proxycache.policy.eviction import ENTRY
@@ -134,14 +136,13 @@ class Generation:
         """See L{Fetching.leads_to}."""
         self._fetching.leads_to(url, response)
 
-    def surplus(self, start: int, stop: int) -> int:
-        """How many bytes of chunks that are not on disk lie beside C{[start, stop)}, which is not empty."""
-        beside = 0
-        for index in {self.chunking.index(start), self.chunking.index(stop - 1)}:
-            if index not in self.contents.present:
-                first, last = self.chunking.start(index), self.chunking.stop(index, self.length)
-                beside += max(0, start - first) + max(0, last - stop)
-        return beside
+    def outlay(self, parts: Sequence[ByteRange]) -> Outlay:
+        """What it costs us to have several parts of it."""
+
+        def is_here(start: int, stop: int) -> bool:
+            return self.reach(start, stop) >= stop
+
+        return outlay(parts, self.chunking, self.length, is_here, self.contents.present)
 
     def can_serve(self, start: int, stop: int | None, *, fills: bool = True) -> bool:
         """Whether C{[start, stop)} can be had without putting two responses together that may differ.
@@ -247,20 +248,27 @@ class Generation:
         request: OriginRequest,
         priority: Priority = Priority.CRITICAL,
         sparse: bool = False,
+        by: Hashable = None,
     ) -> Reader:
         """A reader of C{[start, stop)}; C{stop} None: to the end, which is not known yet.
 
         @param sparse: fetch little more than that.
+        @param by: stands for whoever reads, where he has several readers.
         """
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
         self._fetching.last_request = request
         streak = self._ends.pop(start, Streak()) if start else Streak()
-        reader = Reader(self, start, stop, request, priority, streak, sparse)
+        reader = Reader(self, start, stop, request, priority, streak, sparse, by)
         self.readers.add(reader)
         self._fetching.opened(reader)
         return reader
+
+    def foresee(self, reader: Reader) -> None:
+        """A reader is about to begin: have its first bytes on their way by then."""
+        if self.joinable and self.length is not None and not self.representation.rangeless:
+            self._fetching.plan(reader)
 
     def closed(self, reader: Reader) -> None:
         """A reader left. What it was reading goes on for a while, in case it comes back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -32,6 +33,9 @@ class Readable(Protocol):
     def advanced(self, reader: Reader, count: int) -> None:
         """The cursor moved by C{count} bytes."""
 
+    def foresee(self, reader: Reader) -> None:
+        """It is about to begin."""
+
     def closed(self, reader: Reader) -> None:
         """It leaves."""
 
@@ -52,7 +56,7 @@ class Reader:
     @ivar sparse: for one of many pieces: no more is fetched for it than it reads.
     @ivar distrusts_freshest: fetch from the client's own URL: another client's, though fresher, was refused.
     @ivar waiter: what it waits by for its next byte, None while it does not.
-    @ivar token: stands for it where it must not be kept alive.
+    @ivar token: stands for it where it must not be kept alive, or for whoever has several.
     @ivar source: where the last bytes came from: C{cache} or C{fill}.
     @ivar waited: whether a byte was not there yet when it came to it.
     """
@@ -66,6 +70,7 @@ class Reader:
         priority: Priority,
         streak: Streak,
         sparse: bool = False,
+        token: Hashable = None,
     ) -> None:
         self.generation = generation
         self.start = start
@@ -80,7 +85,7 @@ class Reader:
         self.waited = False
         self.distrusts_freshest = False
         self.last_chunk = -1
-        self.token = object()
+        self.token = token or object()
         self.waiter: Deferred[None] | None = None
         self._consumed = 0
 
@@ -134,6 +139,15 @@ class Reader:
             return result
 
         return waiter.addBoth(over)
+
+    def foresee(self) -> None:
+        """Have the first bytes on their way, behind those that a client waits for, until it is begun with."""
+        self.priority = Priority.HIGH
+        self.generation.foresee(self)
+
+    def begin(self) -> None:
+        """Now a client waits for them."""
+        self.priority = Priority.CRITICAL
 
     def close(self) -> None:
         """Leave."""

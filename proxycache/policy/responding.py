@@ -40,6 +40,11 @@ class Part:
     head: bytes
     span: ByteRange | None
 
+    @property
+    def start_and_stop(self) -> tuple[int, int | None]:
+        """Its bytes; None for an end that is not known yet."""
+        return (0, None) if self.span is None else (self.span.start, self.span.stop)
+
 
 @frozen
 class Answer:

@@ -131,6 +131,11 @@ class ServeStream:
         self.bytes_by_source[source] += count
         self._accounts.served[source] += count
 
+    def foresee(self) -> None:
+        """Another one is written before it: have its first bytes on their way."""
+        if self._reader is not None:
+            self._reader.foresee()
+
     async def prepare(self) -> None:
         """Go through the states until the first byte is in hand.
 
@@ -150,6 +155,8 @@ class ServeStream:
         @raise ObjectChanged: the version that was begun cannot be completed.
         """
         counting = _CountingConsumer(self, consumer)
+        if self._reader is not None:
+            self._reader.begin()
         while self._position.state not in TERMINAL:
             await self._step(counting)
         if self._position.state is State.ABORTED:

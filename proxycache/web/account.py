@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from ipaddress import IPv4Address
 
 from proxycache.policy.addresses import client_address, parse_address
@@ -27,10 +26,32 @@ def client_of(serving: Serving, channel: StrictChannel, fields: Fields) -> str |
     return None if peer is None and client == LOOPBACK else str(client)
 
 
+class Delivered:
+    """What streams have written.
+
+    @ivar by_source: bytes, by where they came from.
+    @ivar source: where the last ones came from; empty where there were none.
+    @ivar fetched: whether any of them were not in the cache.
+    """
+
+    def __init__(self) -> None:
+        self.by_source: Counter[str] = Counter()
+        self.source = ""
+        self.fetched = False
+
+    def add(self, stream: ServeStream) -> None:
+        """One that is over."""
+        self.fetched = self.fetched or stream.fetched
+        self.by_source.update(stream.bytes_by_source)
+        if stream.bytes_by_source or not self.source:
+            self.source = stream.source
+
+
 class Account:
     """Of one request.
 
     @ivar client: see L{client_of}.
+    @ivar delivered: what its streams, as far as they are over, have written.
     @ivar cache_status: what was sent.
     @ivar framed: bytes of the body, as far as it was written, that are none of an object's.
     @ivar aborted: whether we ended the connection.
@@ -43,6 +64,7 @@ class Account:
         # Twisted takes it from the request when the connection is lost.
         self._channel = request.channel
         self._began = serving.clock.seconds()
+        self.delivered = Delivered()
         self.client = client_of(serving, request.channel, fields)
         self.cache_status = CacheStatus()
         self.framed = 0
@@ -53,10 +75,9 @@ class Account:
         """Since the request."""
         return self._serving.clock.seconds() - self._began
 
-    def close(self, streams: Sequence[ServeStream], gone: bool) -> None:
+    def close(self, gone: bool) -> None:
         """Count the answer, and write its line.
 
-        @param streams: those that it was made of.
         @param gone: whether the connection was lost before all of it was written.
         """
         request = self._request
@@ -66,11 +87,9 @@ class Account:
             end = End.ABORTED if self.aborted else End.LEFT
             if not request.startedWriting:
                 status = self._channel.refusal or CLIENT_LEFT
-        cache_status = self.cache_status.settled(any(stream.fetched for stream in streams))
+        cache_status = self.cache_status.settled(self.delivered.fetched)
         self._serving.accounts.requests[(status, cache_status.label)] += 1
-        by_source = Counter[str]()
-        for stream in streams:
-            by_source.update(stream.bytes_by_source)
+        by_source = self.delivered.by_source
         unsent = self._channel.unsent if gone else 0
         line = AccessLine(
             client=self.client or str(LOOPBACK),
@@ -80,7 +99,7 @@ class Account:
             protocol=request.clientproto,
             status=status,
             sent=max(0, by_source.total() + self.framed - unsent),
-            by_source=taken(by_source, streams[-1].source if streams else "", unsent),
+            by_source=taken(by_source, self.delivered.source, unsent),
             seconds=self.seconds,
             end=end,
             cache_status=cache_status.render(),

@@ -169,11 +169,18 @@ class Exchange:
             patience.stop()
             if not self.gone.called:
                 self.request.unregisterProducer()
+            self._close(stream)
 
     def close_streams(self) -> None:
         """Give up what streams hold."""
-        for stream in self._streams:
-            stream.close()
+        while self._streams:
+            self._close(self._streams[0])
+
+    def _close(self, stream: ServeStream) -> None:
+        """Give up what a stream holds, but for what it has delivered: there may be thousands for one answer."""
+        stream.close()
+        self._streams.remove(stream)
+        self._account.delivered.add(stream)
 
     # Writing
 
@@ -245,7 +252,7 @@ class Exchange:
             self.refuse(known or ErrorAnswer(500, "internal error"), status)
             return
         uri = loggable(self.request.uri, self.serving.unlogged)
-        sent = sum(stream.bytes_by_source.total() for stream in self._streams)
+        sent = self._account.delivered.by_source.total()
         self._log.warn("{uri}: aborted after {sent} bytes: {error}", uri=uri, sent=sent, error=error)
         self._abort()
         # Klein finishes the request once we return, which would end a chunked body properly.
@@ -257,4 +264,4 @@ class Exchange:
 
     def account(self) -> None:
         """Count the answer, and write its line."""
-        self._account.close(self._streams, self.gone.called)
+        self._account.close(self.gone.called)

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from proxycache.fill.generation import Generation
-from proxycache.interfaces import OriginRequest
-from proxycache.policy.amplification import completed
+from proxycache.policy.amplification import Outlay
 from proxycache.policy.byterange import RangeSpec, wanted
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.entry import Representation
@@ -18,10 +17,9 @@ from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.refusing import may_have_grown
 from proxycache.policy.responding import Answer, Part, answer
 from proxycache.policy.storing import forbidden, is_personal
-from proxycache.stream.passthrough import PassthroughProducer
-from proxycache.stream.servestream import ServeStream
 
 from .exchange import Exchange
+from .parts import Parts
 
 
 class FromCache:
@@ -30,18 +28,21 @@ class FromCache:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._serving = exchange.serving
+        self._made: tuple[Representation, Answer] | None = None
 
     def why_not(self, target: ObjectTarget, generation: Generation) -> str | None:
         """Why not all of the answer can be had from a generation, as a token for Cache-Status; None where it can.
 
-        Without a validator no two responses may be put together; and what would come for this client alone is not kept.
+        Without a validator no two responses may be put together; what would come for this client alone is not kept; and
+        many small ranges here and there may cost us out of proportion to what they ask for.
         """
         representation, fields = generation.representation, self._exchange.fields
         alone = forbidden(representation.status, fields, representation.fields) if is_personal(fields) else None
-        if alone is None and generation.joinable:
-            return None
         parts = self._head(target, representation).parts
-        if all(generation.can_serve(*_start_and_stop(part), fills=alone is None) for part in parts):
+        if alone is None and generation.joinable:
+            outlay = self._outlay(generation, parts)
+            return None if outlay is None or outlay.in_proportion else "out-of-proportion"
+        if all(generation.can_serve(*part.start_and_stop, fills=alone is None) for part in parts):
             return None
         return alone or "no-validator"
 
@@ -113,63 +114,39 @@ class FromCache:
         if not head.parts:
             exchange.write_head(head.status, head.fields, head.length, status)
             return
-        request = exchange.upstream(target)
-        sparse = self._sparse(generation, head.parts)
-        first = self._stream(generation, head.parts[0], request, sparse[0])
-        await first.prepare()
+        parts = Parts(exchange, generation, exchange.upstream(target), head.parts, self._sparse(generation, head.parts))
+        cause = await parts.prepare()
         if generation.length is not None and head.length is None:
             head = evolve(head, length=generation.length)
-        if first.cause is not None:
-            status = CacheStatus(fwd="bypass", detail=first.cause)
+        if cause is not None:
+            status = CacheStatus(fwd="bypass", detail=cause)
         exchange.write_head(head.status, head.fields, head.length, status)
-        for number, part in enumerate(head.parts):
-            stream = first if number == 0 else self._stream(generation, part, request, sparse[number])
-            if part.head:
-                exchange.write(part.head)
-            await exchange.write_stream(stream)
+        await parts.write()
         if head.tail:
             exchange.write(head.tail)
 
     def _head(self, target: ObjectTarget, representation: Representation) -> Answer:
-        exchange = self._exchange
-        return answer(
-            representation,
-            exchange.fields,
-            exchange.method,
-            self._serving.now(),
-            always_partial=target.origin.always_partial,
-            boundary=uuid.uuid4().hex.encode("ascii"),
-            weak_if_range=target.origin.weak_if_range,
-        )
+        """The answer; several ask for it, and it may be of many ranges."""
+        if self._made is None or self._made[0] is not representation:
+            exchange = self._exchange
+            made = answer(
+                representation,
+                exchange.fields,
+                exchange.method,
+                self._serving.now(),
+                always_partial=target.origin.always_partial,
+                boundary=uuid.uuid4().hex.encode("ascii"),
+                weak_if_range=target.origin.weak_if_range,
+            )
+            self._made = representation, made
+        return self._made[1]
+
+    def _outlay(self, generation: Generation, parts: Sequence[Part]) -> Outlay | None:
+        """What it costs us to have several parts; None where there are not several."""
+        spans = [part.span for part in parts if part.span is not None]
+        return None if len(spans) < 2 else generation.outlay(spans)
 
     def _sparse(self, generation: Generation, parts: Sequence[Part]) -> list[bool]:
         """For each part whether no more than itself is to be fetched for it."""
-        spans = [part.span for part in parts if part.span is not None]
-        if len(spans) < 2:
-            return [False] * len(parts)
-        surplus = [generation.surplus(span.start, span.stop) for span in spans]
-        whole = completed(surplus, sum(map(len, spans)), generation.chunking.size)
-        return [not each for each in whole]
-
-    def _stream(self, generation: Generation, part: Part, request: OriginRequest, sparse: bool) -> ServeStream:
-        start, stop = _start_and_stop(part)
-        request = evolve(request, begun=self._exchange.started)
-        reader = generation.open_reader(start, stop, request, sparse=sparse)
-
-        def passthrough(cursor: int) -> PassthroughProducer:
-            return PassthroughProducer(
-                self._serving.origin,
-                evolve(request, begun=self._exchange.started),
-                cursor,
-                stop,
-                generation.representation,
-                self._serving.accounts,
-                self._serving.clock,
-            )
-
-        return self._exchange.open_stream(reader, start, stop, passthrough)
-
-
-def _start_and_stop(part: Part) -> tuple[int, int | None]:
-    """The bytes of a part; None for an end that is not known yet."""
-    return (0, None) if part.span is None else (part.span.start, part.span.stop)
+        outlay = self._outlay(generation, parts)
+        return [False] * len(parts) if outlay is None else [not each for each in outlay.whole]
