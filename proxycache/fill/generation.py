@@ -267,7 +267,9 @@ class Generation:
 
     def foresee(self, reader: Reader) -> None:
         """A reader is about to begin: have its first bytes on their way by then."""
-        if self.joinable and self.length is not None and not self.representation.rangeless:
+        start = reader.position
+        coming = self.reach(start, start + 1, coming=True) > start
+        if not coming and self.joinable and self.length is not None:
             self._fetching.plan(reader)
 
     def closed(self, reader: Reader) -> None:

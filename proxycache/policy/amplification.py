@@ -47,7 +47,11 @@ class Outlay:
     @property
     def in_proportion(self) -> bool:
         """Whether it is what a request for so many bytes may cost."""
-        return self.fetched <= max(FACTOR * self.asked, MOST)
+        return self.fetched <= _most(self.asked)
+
+
+def _most(asked: int) -> int:
+    return max(FACTOR * asked, MOST)
 
 
 def outlay(
@@ -57,12 +61,15 @@ def outlay(
     is_here: Callable[[int, int], bool],
     stored: Container[int],
 ) -> Outlay:
-    """What is to be fetched for several parts; whole chunks rather for the first ones. Linear in their number.
+    """What is to be fetched for several parts. Linear in their number.
+
+    Whole chunks rather for the first ones, and where parts take half of them: few requests for all in place of many.
 
     @param is_here: whether C{[start, stop)} is here.
     @param stored: chunks that are on disk.
     """
     asked = sum(map(len, parts))
+    most = _most(asked)
     pieces = Intervals()
     for part in sorted(parts, key=lambda part: part.start):
         if not is_here(part.start, part.stop):
@@ -74,12 +81,10 @@ def outlay(
     for part in parts:
         ends = {chunking.index(part.start), chunking.index(part.stop - 1)} - completed
         lacking = [index for index in ends if index not in stored]
-        beyond = sum(
-            stop - start
-            for index in lacking
-            for start, stop in pieces.gaps(chunking.start(index), chunking.stop(index, length))
-        )
-        whole.append(beyond <= left)
+        spans = [(chunking.start(index), chunking.stop(index, length)) for index in lacking]
+        beyond = sum(stop - start for span in spans for start, stop in pieces.gaps(*span))
+        half = 2 * beyond <= sum(stop - start for start, stop in spans) and fetched + beyond <= most
+        whole.append(beyond <= left or half)
         if whole[-1]:
             left -= beyond
             fetched += beyond

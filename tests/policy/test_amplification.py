@@ -37,6 +37,11 @@ def test_what_is_in_one_chunk_costs_it_once() -> None:
     assert cost(*range(0, 3 * MIB - 50, 100), size=50) == ([True] * 31457, 3 * MIB)
 
 
+def test_chunks_of_which_half_is_wanted_are_fetched_as_a_whole() -> None:
+    assert cost(*range(0, 50 * MIB, 2 * PIECE)) == ([True] * 400, 50 * MIB)
+    assert cost(*range(0, 50 * MIB, 3 * PIECE))[1] < 22 * MIB
+
+
 def test_what_is_here_costs_nothing() -> None:
     assert cost(0, 10 * MIB, 20 * MIB, 30 * MIB, 40 * MIB, present=range(40)) == ([True] * 5, MIB)
 
@@ -87,7 +92,7 @@ def test_it_is_bounded(places: list[tuple[int, int]], chunk_size: int, present: 
 
     found = outlay(parts, chunking, None, is_here, present)
     bytes_asked = sum(map(len, parts))
-    least = bytes_asked + len(parts) * PIECE
+    least = bytes_asked + 2 * len(parts) * PIECE
     assert found.fetched <= max(FACTOR * bytes_asked, bytes_asked + max(LEAST, chunk_size), least)
     assert found.asked == bytes_asked
 
