@@ -1,5 +1,7 @@
 """One request does not make us fetch out of proportion to what it asks for."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.integration.rig import KIB, MIB, Rig, Thing, told
@@ -94,3 +96,39 @@ def test_a_byte_of_what_does_not_tell_its_length(rig: Rig) -> None:
         assert answer.status == 200
         settled(rig)
     assert max(served.sent for served in film.requests) < film.length / 4
+
+
+def test_what_costs_out_of_proportion_goes_out_unchanged(rig: Rig) -> None:
+    """RFC 9110, section 17.15: this origin ignores several ranges."""
+    film = rig.put(2048 * MIB)
+    value = ",".join(f"{number * MIB}-{number * MIB}" for number in range(1025, 2048, 1)) + ",0-0,9000000-9000000"
+    answer = fetch(film.url, headers=[("Range", f"bytes={value}")], read=1000)
+    assert (answer.status, answer.field("Content-Length")) == (200, str(film.length))
+    assert answer.cache_status == "proxycache; fwd=bypass; detail=out-of-proportion"
+    assert film.ranges[-1] == f"bytes={value}"
+
+
+def test_many_pieces_cost_little_memory(rig: Rig) -> None:
+    """Each is in another chunk, of which no more than some are in memory at once."""
+    film = rig.put(1100 * MIB)
+    starts = [number * MIB + 700 * KIB for number in range(600)]
+    pieces(film, starts[:5], 1)
+    settled(rig)
+    before = rig.proxy.rss()
+    pieces(film, starts, 1)
+    assert rig.proxy.rss() - before <= 64 * MIB
+    settled(rig)
+    assert film.sent <= LEAST + 600 * 64 * KIB + 10 * MIB
+
+
+def test_the_next_pieces_are_asked_for_meanwhile(rig: Rig) -> None:
+    """Not one after the other: that would be a round trip to the origin for each."""
+    film = rig.put(200 * MIB)
+    film.get_part(0, 10)
+    settled(rig)
+    starts = [3 * MIB * number + 700 * KIB for number in range(1, 9)]
+    with rig.origin.gate(film.path) as gate, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(pieces, film, starts, 2000)
+        until(lambda: len(film.requests) >= 1 + len(starts), "all pieces to be asked for")
+        gate.release()
+        assert answer.result() == "proxycache; fwd=partial; stored"
