@@ -35,6 +35,7 @@ from proxycache.policy.retrying import EXPIRED_STATUSES, has_ended
 from proxycache.policy.storing import bounded
 
 from .agent import ExactAgent, TargetAgent
+from .cookies import HopCookies
 from .reach import Reach
 from .reasons import UNFORESEEN, reason
 from .response import OriginResponse
@@ -112,12 +113,15 @@ class Sender:
         url = request.resolved or request.url
         remembered, again, seen = url != request.url, True, {request.url, url}
         hops: list[Hop] = []
+        cookies = HopCookies()
         while True:
-            sent = evolve(request, url=url, fields=_fields_for(url, request))
+            known_as = by_name(url, request.origin)
+            fields = _fields_for(url, request)
+            sent = evolve(request, url=url, fields=cookies.brought_to(known_as, fields))
             response = await self._send(sent, claim, agent)
             goal = self._next_goal(request, response)
             if remembered:
-                expired = goal is None and has_ended(response.status)
+                expired = (goal is None or goal in seen) and has_ended(response.status)
             else:
                 expired = again and len(seen) > 1 and response.status in EXPIRED_STATUSES
             if expired:
@@ -125,15 +129,20 @@ class Sender:
                 url, seen = request.url, {request.url}
                 remembered, again = False, remembered
                 hops.clear()
+                cookies = HopCookies()
                 continue
             if goal is None or goal in seen or len(seen) > MAX_REDIRECTS:
-                response.fields = with_hop_fields(response.fields, hops, request.origin.keep_hop_fields)
+                response.fields = with_hop_fields(response.fields, hops, request.origin)
                 for hop in hops:
                     response.fields = bounded(response.fields, hop.fields, hop.asked)
+                if sent.fields is not fields:
+                    # Without those cookies there may be no way there.
+                    response.url = request.url
                 return response
             hops.append(
-                Hop(response.status, response.fields, sent.fields, response.request_time, response.response_time)
+                Hop(url, response.status, response.fields, sent.fields, response.request_time, response.response_time)
             )
+            cookies.set_by(known_as, response.fields)
             drained = response.drained(MAX_REDIRECT_BODY)
             drained.addTimeout(REDIRECT_BODY_SECONDS, self._reactor, onTimeoutCancel=lambda *_: None)
             await self._unless_preempted(claim, drained)

@@ -10,17 +10,20 @@ from collections.abc import Collection, Sequence
 from attrs import frozen
 
 from .fields import HOP_BY_HOP, Fields, Line
+from .origins import OriginPolicy, same_host
 
 
 @frozen
 class Hop:
     """A redirect that was followed.
 
+    @ivar url: whence it came.
     @ivar asked: the fields of the request that it answered.
     @ivar request_time: seconds since the epoch.
     @ivar response_time: seconds since the epoch.
     """
 
+    url: bytes
     status: int
     fields: Fields
     asked: Fields
@@ -69,17 +72,23 @@ def _leads_around(line: Line) -> bool:
     return name.startswith(b"x-xet-") or (name == b"link" and b"xet-auth" in line[1].lower())
 
 
-def with_hop_fields(response: Fields, hops: Sequence[Hop], keep: Collection[str]) -> Fields:
+def with_hop_fields(response: Fields, hops: Sequence[Hop], origin: OriginPolicy) -> Fields:
     """The fields of an answer with those of the redirects that led to it; a later one's before those of an earlier one.
 
-    What sends clients elsewhere for the same object does not go along: they get it here.
-
-    @param keep: names of fields beside L{ABOUT_THE_OBJECT}; see L{is_kept}.
+    Cookies that C{origin} set on the way are the client's. What sends clients elsewhere for the same object does not go
+    along: they get it here. Beside L{ABOUT_THE_OBJECT} those fields stay that are configured.
     """
     if not hops:
         return response
-    names = (*ABOUT_THE_OBJECT, *keep)
-    lines = list(response)
+    names = (*ABOUT_THE_OBJECT, *origin.keep_hop_fields)
+    cookies = [
+        line
+        for hop in hops
+        if same_host(hop.url, origin.url)
+        for line in hop.fields
+        if line[0].lower() == b"set-cookie"
+    ]
+    lines = [*cookies, *response]
     for hop in reversed(hops):
         have = {name.lower() for name, _ in lines}
         lines += [

@@ -1,6 +1,7 @@
 """Redirects are the client's where its base changes, and else ours, as far as the configuration allows."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -333,6 +334,51 @@ class TestElsewhere:
         moved = rig.put(1, prefix="closed/")
         moved.fault(Fault(status=302), None)
         assert moved.get().status == 302
+
+
+def without(cookie: str) -> Callable[[Served], bool]:
+    """Whether a request came without a cookie."""
+    return lambda served: cookie not in (served.field("Cookie") or "").split("; ")
+
+
+class TestCookies:
+    """A redirect sets one, and wants to see it where it leads."""
+
+    SETTING = (("Set-Cookie", "ticket=1; Path=/"), ("Set-Cookie", "other=2; Path=/sub/"))
+
+    def test_it_is_brought_to_where_we_go_and_told_to_the_client(self, rig: Rig) -> None:
+        moved, film = rig.put(1, prefix="closed/"), rig.put(6 * MIB)
+        moved.fault(Fault(redirect=f"/{film.path}?x=1", headers=self.SETTING), None)
+        film.fault(Fault(status=403), None, when=without("ticket=1"))
+        answer = moved.get("5-", ("Cookie", "mine=3; ticket=0"))
+        exact_part(answer, film.body, 5, film.length)
+        assert {served.field("Cookie") for served in film.requests} == {"mine=3; ticket=1"}
+        cookies = [value for name, value in answer.fields if name.lower() == "set-cookie"]
+        assert cookies == [value for _, value in self.SETTING]
+
+    def test_what_is_stored_has_none(self, rig: Rig) -> None:
+        moved, film = rig.put(1, prefix="closed/"), rig.put(1000)
+        moved.fault(Fault(redirect="/" + film.path, headers=self.SETTING), None)
+        assert moved.get().field("Set-Cookie") is not None
+        answer = moved.get()
+        assert (answer.cache_status, answer.field("Set-Cookie")) == ("proxycache; hit", None)
+
+    def test_another_host_does_not_see_it(self, rig: Rig, other: Origin) -> None:
+        moved, content = rig.put(1, prefix="open/"), Pattern(1000, seed=9)
+        other.put("film", content)
+        moved.fault(Fault(redirect=abroad(other, "film"), headers=self.SETTING), None)
+        exact(moved.get(), content)
+        assert other.log[0].field("Cookie") is None
+
+    def test_the_client_that_goes_itself_is_told(self, rig: Rig) -> None:
+        moved, film = rig.put(1, prefix="closed/"), rig.put(1000, path="sub/ticketed.bin", prefix="closed/")
+        moved.fault(Fault(redirect="/" + film.path, headers=self.SETTING), None)
+        film.fault(Fault(status=403), None, when=without("ticket=1"))
+        answer = moved.get()
+        sent_on(answer, 302, f"/closed/{film.path}")
+        cookies = [value for name, value in answer.fields if name.lower() == "set-cookie"]
+        assert cookies == [value for _, value in self.SETTING]
+        exact(film.get(None, ("Cookie", "ticket=1")), film.body)
 
 
 class TestExpiry:
