@@ -18,6 +18,7 @@ from proxycache.interfaces import (
     StoredFile,
 )
 from proxycache.log import make_logger
+from proxycache.policy.accept import selects, unwanted
 from proxycache.policy.arrival import as_recalled
 from proxycache.policy.cookies import without_cookies
 from proxycache.policy.entry import StoredRepresentation
@@ -122,8 +123,18 @@ class ChunkManager:
     def _match(self, target: ObjectTarget, request: Fields) -> Generation | None:
         variants = self._variants.get(target.key, [])
         for place, generation in enumerate(variants):
-            if variant_matches(generation.representation.vary, request):
+            if selects(generation.representation, request):
                 variants.insert(0, variants.pop(place))
+                self._use(generation, target)
+                return generation
+        return None
+
+    def unwanted(self, target: ObjectTarget, request: Fields) -> Generation | None:
+        """One that C{request} does not select for its type alone, or None; to be asked after L{lookup}."""
+        for generation in self._variants.get(target.key, ()):
+            if variant_matches(generation.representation.vary, request) and unwanted(
+                generation.representation, request
+            ):
                 self._use(generation, target)
                 return generation
         return None
@@ -131,7 +142,7 @@ class ChunkManager:
     def unrecorded(self, target: ObjectTarget, request: Fields) -> Generation | None:
         """A generation that others read who could not know either what is recorded for C{target}, or None."""
         for generation in self._unrecorded.get(target.key, ()):
-            if generation.readers and variant_matches(generation.representation.vary, request):
+            if generation.readers and selects(generation.representation, request):
                 return generation
         return None
 

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from proxycache.errors import ObjectChanged
 from proxycache.interfaces import ICacheFiles, IOriginResponse
+from proxycache.policy.accept import renewed_variant, selects, sent_for, variant_beside
 from proxycache.policy.altered import is_about_the_request
 from proxycache.policy.answers import (
     BodyExtent,
@@ -29,7 +30,7 @@ from proxycache.policy.freshness import useful_until
 from proxycache.policy.origins import OriginPolicy
 from proxycache.policy.readahead import FIRST_WINDOW
 from proxycache.policy.retrying import is_transient
-from proxycache.policy.storing import dated, refusal, renewed_fields, storable_fields, variant_matches, variant_of
+from proxycache.policy.storing import dated, refusal, renewed_fields, storable_fields
 from proxycache.policy.validators import strong_validator
 
 from .generation import Generation
@@ -136,7 +137,7 @@ class Founding:
             known = generation.representation
             if (
                 known.status == 200
-                and variant_matches(known.vary, probe.sent.fields)
+                and selects(known, probe.sent.fields)
                 and confirms(known, response.fields, extent.length, response.response_time)
             ):
                 return generation
@@ -155,7 +156,7 @@ class Founding:
         renewed = evolve(
             known,
             fields=fields,
-            vary=variant_of(fields, probe.sent.fields.without(CONDITIONAL)),
+            vary=renewed_variant(known, fields, probe.sent.fields.without(CONDITIONAL)),
             request_time=response.request_time,
             response_time=now,
         )
@@ -176,6 +177,7 @@ class Founding:
         @param fields: those that are recorded.
         """
         sent, target, partial = probe.sent, probe.question.target, response.status == 206
+        others = [each.representation for each in self._index.known(probe.question)]
         representation = Representation(
             id=uuid.uuid4().hex,
             key=target.key,
@@ -187,9 +189,10 @@ class Founding:
             validator=strong_validator(response.fields, response.response_time),
             request_time=response.request_time,
             response_time=response.response_time,
-            vary=variant_of(response.fields, sent.fields.without(CONDITIONAL)),
+            vary=variant_beside(response.fields, sent.fields.without(CONDITIONAL), others),
             rangeless=sent.asked is not None and response.status == 200,
             chunk_size=self._chunk_size,
+            sent_for=sent_for(response.fields, sent.fields),
         )
         representation = _judged(representation, target.origin)
         same = None if probe.outdated else self._same_version(representation, probe)
@@ -200,6 +203,7 @@ class Founding:
                     id=same.id,
                     rangeless=same.representation.rangeless or representation.rangeless,
                     chunk_size=same.representation.chunk_size,
+                    sent_for=sent_for(response.fields, sent.fields, same.representation.sent_for),
                 )
             )
             return same

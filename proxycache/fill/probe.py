@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from proxycache.errors import ObjectChanged
 from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Priority
+from proxycache.policy.accept import asked_alike, selects
 from proxycache.policy.altered import Alteration, Refused
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
@@ -27,7 +28,7 @@ from proxycache.policy.fields import Fields
 from proxycache.policy.freshness import ever_reusable
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.readahead import FIRST_WINDOW, NEAR
-from proxycache.policy.storing import is_personal, selected_alike, variant_matches
+from proxycache.policy.storing import is_personal
 from proxycache.policy.validators import revalidating_fields
 
 from .generation import Generation
@@ -292,9 +293,9 @@ class Probes:
     def _join_or_send(self, waiting: Waiting) -> None:
         question = waiting.question
         if question.target.key in self._under_way and self._worth_waiting(question):
-            names = {name for known in self._index.known(question) for name, _ in known.representation.vary}
+            known = [each.representation for each in self._index.known(question)]
             for probe in self._likely(question):
-                if probe.serves(question) and selected_alike(names, question.request.fields, probe.sent.fields):
+                if probe.serves(question) and asked_alike(known, question.request.fields, probe.sent.fields):
                     probe.join(waiting)
                     return
         self._send(waiting)
@@ -366,7 +367,7 @@ class Probes:
         target, request = waiting.question.target, waiting.question.request
         fields, ttls = request.fields, target.origin.ttls
         known = self._index.known(waiting.question)
-        stale = next((each for each in known if variant_matches(each.representation.vary, fields)), None)
+        stale = next((each for each in known if selects(each.representation, fields)), None)
         if isinstance(result, Failure):
             # It may have been for that request alone; attempts that another made in vain are not repeated by a crowd.
             waiting.question = evolve(waiting.question, request=evolve(request, attempts=1), stale=stale)
@@ -378,7 +379,7 @@ class Probes:
             waiting.answer.callback(evolve(result, collapsed=True))
             return
         waiting.question = evolve(waiting.question, stale=stale)
-        if alone or variant_matches(got.vary, fields) or waiting.again or not ever_reusable(got, ttls):
+        if alone or selects(got, fields) or waiting.again or not ever_reusable(got, ttls):
             self._send(waiting)
         else:
             # Which fields select is known now: one request for each variant will do.

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from .accept import selects
 from .entry import Representation
 from .fields import Fields, parse_delta_seconds
 from .freshness import Reuse, Ttls, ever_reusable, request_directives, reuse
-from .storing import variant_matches
 
 
 def may_share(representation: Representation, request: Fields, ttls: Ttls, now: float) -> bool:
     """Whether an answer that another's request brought may be given to C{request} without asking for it."""
     usable = (Reuse.FRESH, Reuse.STALE_WHILE_REVALIDATE)
-    return variant_matches(representation.vary, request) and reuse(representation, request, ttls, now) in usable
+    return selects(representation, request) and reuse(representation, request, ttls, now) in usable
 
 
 def worth_waiting(stale: Representation | None, request: Fields, ttls: Ttls) -> bool:

@@ -26,6 +26,7 @@ class Representation:
     @ivar rangeless: the origin answered a Range request for it with 200.
     @ivar chunk_size: bytes per chunk; fixed for the life of the record.
     @ivar useful_until: seconds since the epoch after which it is good for nothing; None where the origin may renew it.
+    @ivar sent_for: values of Accept that exclude its type, and for which the origin sent it all the same; not recorded.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Representation:
     rangeless: bool
     chunk_size: int
     useful_until: float | None = None
+    sent_for: tuple[bytes, ...] = ()
 
     def lasts_as(self, other: Representation) -> bool:
         """Whether it says the same but for what passes: when it was, and from where it may be fetched."""
@@ -49,7 +51,8 @@ class Representation:
 
     def _lasting(self) -> Representation:
         fields = self.fields.without({b"date", b"age"})
-        return evolve(self, source_url=b"", request_time=0.0, response_time=0.0, fields=fields, useful_until=None)
+        then = evolve(self, source_url=b"", request_time=0.0, response_time=0.0, fields=fields, useful_until=None)
+        return evolve(then, sent_for=())
 
 
 @frozen

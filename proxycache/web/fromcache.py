@@ -12,7 +12,7 @@ from proxycache.policy.amplification import Outlay
 from proxycache.policy.byterange import RangeSpec, wanted
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.entry import Representation
-from proxycache.policy.freshness import may_serve_on_error, remaining
+from proxycache.policy.freshness import Reuse, may_serve_on_error, remaining, reuse
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.refusing import may_have_grown
 from proxycache.policy.responding import Answer, Part, answer
@@ -60,21 +60,21 @@ class FromCache:
         return None
 
     def may_be_stale(self, target: ObjectTarget, stale: Generation, disconnected: bool = False) -> bool:
-        """Whether a stale generation may stand in for an origin that fails.
+        """Whether a generation may stand in for an origin that fails: a stale one, or one of a type that is not wanted.
 
         @param disconnected: it gives no answer at all.
         """
-        return (
-            may_serve_on_error(
-                stale.representation,
-                self._exchange.fields,
-                target.origin.ttls,
-                self._serving.now(),
-                disconnected=disconnected,
-                stale_if_error=target.origin.stale_if_error,
-            )
-            and self.why_not(target, stale) is None
+        representation, fields = stale.representation, self._exchange.fields
+        ttls, now = target.origin.ttls, self._serving.now()
+        good = reuse(representation, fields, ttls, now) is Reuse.FRESH or may_serve_on_error(
+            representation,
+            fields,
+            ttls,
+            now,
+            disconnected=disconnected,
+            stale_if_error=target.origin.stale_if_error,
         )
+        return good and self.why_not(target, stale) is None
 
     def hit(self, generation: Generation, asked: RangeSpec | None) -> CacheStatus:
         """What is told of an answer from a generation, without asking whether that may be reused."""

@@ -40,13 +40,14 @@ class FromOrigin:
         @raise ObjectChanged: what was to be confirmed is another version: begin anew.
         """
         self._exchange.forwarding = status
-        target, stale = question.target, question.stale
+        target = question.target
         try:
             got = await self._obtain(question)
         except OriginError:
-            if stale is None or not self._cache.may_be_stale(target, stale, disconnected=True):
+            left = question.stale or self._serving.manager.unwanted(target, question.request.fields)
+            if left is None or not self._cache.may_be_stale(target, left, disconnected=True):
                 raise
-            await self._cache.serve(target, stale, evolve(status, detail="origin-failed"))
+            await self._cache.serve(target, left, evolve(status, detail="origin-failed"))
             return
         if isinstance(got, Relayed):
             await self._not_stored(question, got, status)

@@ -100,6 +100,7 @@ class Rig:
         accept_ranges: bool = True,
         headers: Headers = (),
         prefix: str = "",
+        content_type: str = "application/octet-stream",
     ) -> Thing:
         """Register an object, of so many bytes if it is a number; `prefix` leads clients to it."""
         number = next(self._numbers)
@@ -113,6 +114,7 @@ class Rig:
             cache_control=cache_control,
             accept_ranges=accept_ranges,
             headers=headers,
+            content_type=content_type,
         )
         return Thing(self.origin, path, self.proxy.url + prefix + path, content)
 
