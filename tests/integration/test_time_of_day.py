@@ -84,7 +84,7 @@ def test_what_is_stored_grows_old_though_the_clock_is_set_back(rig: Rig, time_of
 
 
 def test_what_came_in_the_future_is_asked_about(rig: Rig, time_of_day: TimeOfDay) -> None:
-    thing = rig.put(KIB)
+    thing = rig.put(KIB, cache_control=f"max-age={DAY}")
     time_of_day.set(HOUR)
     thing.get_whole()
     index = Index(rig.proxy.database)
