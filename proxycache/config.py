@@ -214,12 +214,14 @@ class _SizeOnly(BaseModel):
 class Fetch(_Section):
     """How origins are asked. All times in seconds."""
 
+    resolve_timeout: Seconds = 5.0
     connect_timeout: Seconds = 5.0
     first_byte_timeout: Seconds = 30.0
     idle_timeout: Seconds = 30.0
     retry_attempts: Annotated[int, Field(strict=True, ge=0)] = 1
     retry_timeout: Seconds = 30.0
     linger: Lifetime = 10.0
+    keepalive_time: Seconds = 60.0
     connections: Count = 64
     connections_per_origin: Count = 16
     connections_per_client: Count = 3

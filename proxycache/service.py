@@ -85,12 +85,14 @@ class CacheService(Service):
         self.metadata = MetadataStore(reactor, self._database, now)
         self._pool = ExactPool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = fetch.connections_per_origin
+        self._pool.keepalive_time = fetch.keepalive_time
         origins = tuple(origin.policy() for origin in configuration.origin)
         self.origin = OriginClient(
             reactor,
             self._pool,
             Slots(fetch.connections, fetch.connections_per_origin, fetch.connections_per_client),
             Timeouts(
+                fetch.resolve_timeout,
                 fetch.connect_timeout,
                 fetch.first_byte_timeout,
                 fetch.idle_timeout,

@@ -29,6 +29,7 @@ from proxycache.policy.retrying import MAX_ATTEMPTS, is_transient, retry_after, 
 
 from .agent import TargetAgent
 from .endpoints import OriginEndpoints
+from .names import Names
 from .protocol import ExactPool
 from .reach import Reach
 from .response import OriginResponse
@@ -72,7 +73,7 @@ class OriginClient:
         origins: Sequence[OriginPolicy],
     ) -> None:
         self._reactor = reactor
-        endpoints = OriginEndpoints(reactor, timeouts.connect)
+        self._endpoints = endpoints = OriginEndpoints(reactor, Names(reactor, timeouts.resolve), timeouts.connect)
         self._agent: TargetAgent = TargetAgent.usingEndpointFactory(reactor, endpoints, pool)
         self._fresh_agent: TargetAgent = TargetAgent.usingEndpointFactory(
             reactor, endpoints, ExactPool(reactor, persistent=False)
@@ -142,6 +143,8 @@ class OriginClient:
             claim = Claim(None if request.begun or failures > 1 else most)
             if claim.checks is not None:
                 request = await self._reachable(request, claim.checks)
+            # Who waits for an address keeps no connection from others.
+            await self._endpoints.looked_up(request.resolved or request.url)
             try:
                 response = await self._attempt(request, wish, claim, fresh)
             except (OriginUnreachable, OriginTimeout, MalformedAnswer) as failed:

@@ -7,11 +7,12 @@ transfer coding that is not known is read to the end. A response may come before
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web._newclient import HEADER, STATUS, HTTP11ClientProtocol, HTTPClientParser, ParseError, Request
@@ -169,9 +170,11 @@ class ExactParser(HTTPClientParser):
 class ExactProtocol(HTTP11ClientProtocol):
     """One connection.
 
+    @ivar made: when it was there, by the reactor's clock.
     @ivar losing: why it was lost: Twisted ends a body that only the connection delimits the same way, closed or torn.
     """
 
+    made = 0.0
     losing: Failure | None = None
     _upload: IBodyProducer | None = None
     _state: str
@@ -285,7 +288,25 @@ class ExactPool(HTTPConnectionPool):
     """Connections that are kept, limited by slots and not by themselves.
 
     @param persistent: whether any are kept.
+    @ivar keepalive_time: how long after it was made one is kept, in seconds: a name may have moved since.
     """
 
     _factory = _Factory
     retryAutomatically = False  # the attempts are counted elsewhere
+    keepalive_time = 60.0
+
+    def _newConnection(self, key: Hashable, endpoint: IStreamClientEndpoint) -> Deferred[HTTP11ClientProtocol]:
+        def made(connection: HTTP11ClientProtocol) -> HTTP11ClientProtocol:
+            cast(ExactProtocol, connection).made = self._reactor.seconds()
+            return connection
+
+        return super()._newConnection(key, endpoint).addCallback(made)
+
+    def _putConnection(self, key: Hashable, connection: ExactProtocol) -> None:
+        left = connection.made + self.keepalive_time - self._reactor.seconds()
+        if left <= 0:
+            cast(Any, connection.transport).loseConnection()
+            return
+        # Taken for the one that is put there now.
+        self.cachedConnectionTimeout = left
+        HTTPConnectionPool._putConnection(self, key, connection)

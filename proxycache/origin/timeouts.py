@@ -12,6 +12,7 @@ class Timeouts:
     @ivar upload_rate: bytes a second that a client has to send of its request's body, on average over C{idle}.
     """
 
+    resolve: float = 5.0
     connect: float = 5.0
     first_byte: float = 30.0
     idle: float = 30.0

@@ -18,7 +18,7 @@ def seconds(directive: str) -> float:
 def longest_silence(fetch: Fetch) -> tuple[float, float]:
     """Seconds without a byte until a client is told that it gets none, and until a body that was begun is given up."""
     queue = Timeouts().queue
-    request = fetch.connect_timeout + fetch.first_byte_timeout
+    request = fetch.resolve_timeout + fetch.connect_timeout + fetch.first_byte_timeout
     # Once more where the connection was a kept one.
     first = queue + fetch.first_byte_timeout + request
     pauses = sum(retry_delay(failures, None) or 0 for failures in range(1, MAX_ATTEMPTS))
