@@ -92,6 +92,7 @@ class IOriginResponse(Interface):
     body_length = Attribute("declared length of the body, None where unknown")
     request_time = Attribute("seconds since the epoch")
     response_time = Attribute("seconds since the epoch")
+    fresh_for = Attribute("seconds from then for which the redirects that led to it are fresh; None without any")
 
     def deliver(receiver: IBodyReceiver) -> None:
         """Begin to deliver the body."""

@@ -21,6 +21,7 @@ from proxycache.policy.answers import (
     outdates,
     told_length,
 )
+from proxycache.policy.bounds import limited
 from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.collapsing import may_share
 from proxycache.policy.cookies import without_cookies
@@ -160,6 +161,9 @@ class Founding:
             request_time=response.request_time,
             response_time=now,
         )
+        if response.fresh_for is not None:
+            fields = limited(renewed, response.fresh_for, origin.ttls)
+            renewed = evolve(renewed, fields=fields)
         why_not = refusal(known.status, probe.sent.fields, fields, origin.ttls, now, origin.set_cookie)
         if why_not is None:
             stale.renew(_judged(evolve(renewed, fields=without_cookies(origin.set_cookie, fields)), origin))

@@ -145,6 +145,7 @@ class OriginResponse:
         self.body_length: int | None = None if response.length is UNKNOWN_LENGTH else response.length
         self.request_time = request_time
         self.response_time = response_time
+        self.fresh_for: float | None = None
         self.clock = clock
         self.idle_timeout = idle_timeout
         self.least_progress = least_progress(fields, self.body_length, idle_timeout)

@@ -18,6 +18,7 @@ from proxycache.errors import FillPreempted, MalformedAnswer, OriginSilent, Orig
 from proxycache.interfaces import OriginRequest
 from proxycache.log import make_logger
 from proxycache.policy.answers import unasked_whole
+from proxycache.policy.bounds import bounded, fresh_for
 from proxycache.policy.fields import Fields
 from proxycache.policy.forwarding import configured_fields
 from proxycache.policy.hops import Hop, with_hop_fields
@@ -32,7 +33,6 @@ from proxycache.policy.redirects import (
     with_absolute_references,
 )
 from proxycache.policy.retrying import EXPIRED_STATUSES, has_ended
-from proxycache.policy.storing import bounded
 
 from .agent import ExactAgent, TargetAgent
 from .cookies import HopCookies
@@ -133,8 +133,8 @@ class Sender:
                 continue
             if goal is None or goal in seen or len(seen) > MAX_REDIRECTS:
                 response.fields = with_hop_fields(response.fields, hops, request.origin)
-                for hop in hops:
-                    response.fields = bounded(response.fields, hop.fields, hop.asked)
+                response.fields = bounded(response, hops, request.origin.ttls)
+                response.fresh_for = fresh_for(hops, response.response_time, request.origin.ttls)
                 if sent.fields is not fields:
                     # Without those cookies there may be no way there.
                     response.url = request.url

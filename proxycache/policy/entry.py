@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from attrs import evolve, frozen
 
 from .fields import Fields
 from .validators import Validator
+
+
+class Received(Protocol):
+    """A response as far as its age and its freshness depend on it. Times are seconds since the epoch."""
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+
+    @property
+    def fields(self) -> Fields:
+        """Its fields."""
+
+    @property
+    def request_time(self) -> float:
+        """When it was asked for."""
+
+    @property
+    def response_time(self) -> float:
+        """When it came."""
 
 
 @frozen

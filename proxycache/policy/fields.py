@@ -110,6 +110,11 @@ def split_list(value: bytes) -> list[bytes]:
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 
 
+def is_token(value: bytes) -> bool:
+    """Whether it is a token (RFC 9110, section 5.6.2)."""
+    return _TOKEN.match(value) is not None
+
+
 def unquoted(value: bytes) -> bytes:
     """The text of a quoted-string (RFC 9110, section 5.6.4); another value as it is."""
     if len(value) >= 2 and value.startswith(b'"') and value.endswith(b'"'):

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from attrs import frozen
 
-from .entry import Representation
+from .entry import Received, Representation
 from .fields import Fields, parse_date, parse_delta_seconds, parse_directives
 from .targeted import parse_surrogate, parse_targeted
 
@@ -100,35 +100,35 @@ def explicit_lifetime(fields: Fields, now: float) -> float | None:
     return None
 
 
-def lifetime(representation: Representation, ttls: Ttls) -> float:
+def lifetime(response: Received, ttls: Ttls) -> float:
     """Seconds of freshness from the origin, else those configured, else heuristics (section 4.2.2)."""
-    fields = representation.fields
-    stated = explicit_lifetime(fields, representation.response_time)
+    fields = response.fields
+    stated = explicit_lifetime(fields, response.response_time)
     if stated is not None:
         return stated
-    configured = ttls.of(representation.status)
+    configured = ttls.of(response.status)
     if configured is not None:
         return configured
     public = "public" in response_directives(fields)
-    if representation.status not in HEURISTIC_STATUSES and not public:
+    if response.status not in HEURISTIC_STATUSES and not public:
         return 0.0
-    modified = parse_date(fields.first(b"last-modified"), representation.response_time)
+    modified = parse_date(fields.first(b"last-modified"), response.response_time)
     if modified is None:
         return 0.0
-    date = parse_date(fields.first(b"date"), representation.response_time)
-    since = (representation.response_time if date is None else date) - modified
+    date = parse_date(fields.first(b"date"), response.response_time)
+    since = (response.response_time if date is None else date) - modified
     return min(max(0.0, since * HEURISTIC_FRACTION), HEURISTIC_MAX_SECONDS)
 
 
-def current_age(representation: Representation, now: float) -> float:
+def current_age(response: Received, now: float) -> float:
     """Age in seconds (section 4.2.3): the first member of the first Age counts, an invalid one not (section 5.1)."""
-    fields = representation.fields
+    fields = response.fields
     members = fields.members(b"age")
     age_value = (parse_delta_seconds(members[0]) if members else None) or 0
     date = parse_date(fields.first(b"date"), now)
-    apparent = 0.0 if date is None else max(0.0, representation.response_time - date)
-    corrected = age_value + (representation.response_time - representation.request_time)
-    resident = max(0.0, now - representation.response_time)
+    apparent = 0.0 if date is None else max(0.0, response.response_time - date)
+    corrected = age_value + (response.response_time - response.request_time)
+    resident = max(0.0, now - response.response_time)
     return max(apparent, corrected) + resident
 
 

@@ -41,7 +41,7 @@ def forbidden(status: int, request: Fields, response: Fields) -> str | None:
     if "no-store" in parse_directives(request.all(b"cache-control")):
         return "request-no-store"
     # Section 3.5
-    if _for_who_is_authorized(request, directives):
+    if for_who_is_authorized(request, directives):
         return "authorization"
     # Section 4.1: it would match no request.
     if b"*" in response.members(b"vary"):
@@ -49,34 +49,10 @@ def forbidden(status: int, request: Fields, response: Fields) -> str | None:
     return None
 
 
-def _for_who_is_authorized(request: Fields, directives: Collection[str]) -> bool:
+def for_who_is_authorized(request: Fields, directives: Collection[str]) -> bool:
     """Whether a response is for one who is authorized alone (section 3.5)."""
     permissions = ("public", "must-revalidate", "s-maxage")
     return request.first(b"authorization") is not None and not any(name in directives for name in permissions)
-
-
-_BINDING = ("no-store", "private", "no-cache", "must-revalidate", "proxy-revalidate")
-"""Directives of a redirect that hold for what is answered in its name."""
-
-
-def bounded(response: Fields, redirect: Fields, request: Fields) -> Fields:
-    """The fields of an answer to which a redirect led: it is kept under the redirect's name, as far as that may be.
-
-    Whom a redirect is for, the place it leads to does not know.
-
-    @param redirect: the fields of the redirect.
-    @param request: those of the request that the redirect answered.
-    """
-    directives = response_directives(redirect)
-    bounds = [name for name in _BINDING if name in directives]
-    if _for_who_is_authorized(request, directives):
-        bounds.append("private")
-    if bounds:
-        # What is meant for caches of our kind alone must not hide them.
-        response = response.without({b"cdn-cache-control", b"surrogate-control"})
-        response = response.adding((b"Cache-Control", ", ".join(bounds).encode("ascii")))
-    varying = redirect.members(b"vary")
-    return response.adding((b"Vary", b", ".join(varying))) if varying else response
 
 
 def refusal(

@@ -1,8 +1,11 @@
 """What a followed redirect leads to is kept under its name as far as the redirect lets it: it knows whom it is for."""
 
+import re
+
 import pytest
 
 from tests.integration.rig import KIB, Headers, Rig, Thing, exact
+from tests.servers.fetch import Answer
 from tests.servers.origin import Fault, Origin, Pattern
 from tests.servers.proxycache import Config
 
@@ -56,13 +59,13 @@ def test_who_is_refused_by_it_does_not_get_what_another_was_led_to(rig: Rig, oth
 
 
 def test_it_may_permit_that(rig: Rig, other: Origin) -> None:
-    moved = put(rig, other, (("Cache-Control", "public"),))
+    moved = put(rig, other, (("Cache-Control", "public, max-age=60"),))
     exact(moved.get(None, *TOKEN), CONTENT)
     assert moved.get().cache_status == "proxycache; hit"
 
 
 def test_it_differs_by_client(rig: Rig, other: Origin) -> None:
-    moved = put(rig, other, (("Vary", "Cookie"),))
+    moved = put(rig, other, (("Vary", "Cookie"), ("Cache-Control", "max-age=60")))
     for client in (ANN, BOB, ANN, BOB):
         exact(moved.get(None, *client), CONTENT)
     assert [served.field("Cookie") for served in moved.requests] == ["user=ann", "user=bob"]
@@ -77,3 +80,69 @@ def test_it_is_to_be_asked_each_time(rig: Rig, other: Origin) -> None:
     moved.origin.clear_faults(moved.path)
     moved.fault(Fault(status=403))
     assert moved.get(None, *BOB).status == 403
+
+
+def ttl(answer: Answer) -> int:
+    """For how long it is fresh."""
+    found = re.search(r"; ttl=(-?\d+)", answer.field("Cache-Status") or "")
+    assert found is not None, answer.fields
+    return int(found[1])
+
+
+def change(rig: Rig, other: Origin, moved: Thing, told: Headers = ()) -> Pattern:
+    """Have the origin redirect to another object."""
+    new = Pattern(300 * KIB, seed=10)
+    other.put("new-" + moved.path, new, etag='"new"', cache_control=LASTING)
+    rig.origin.clear_faults(moved.path)
+    moved.fault(Fault(redirect=other.url + "new-" + moved.path, headers=told), None)
+    return new
+
+
+@pytest.mark.parametrize("directives", [(), (("Cache-Control", "max-age=0"),), (("Expires", "0"),)])
+@pytest.mark.parametrize("part", [None, "0-99"])
+def test_it_is_asked_where_it_leads_now(rig: Rig, other: Origin, directives: Headers, part: str | None) -> None:
+    """What it led to would be kept for a year."""
+    moved = put(rig, other, directives)
+    moved.get(part)
+    answer = moved.get()
+    exact(answer, CONTENT)
+    told = answer.field("Cache-Control") or ""
+    assert "immutable" not in told, "caches before us would keep it"
+    assert "max-age=0" in told
+    new = change(rig, other, moved, directives)
+    exact(moved.get(), new)
+
+
+def test_it_is_fresh_for_the_least_of_all_hops(rig: Rig, other: Origin) -> None:
+    moved = put(rig, other, (("Cache-Control", "max-age=600"),))
+    other.put("on", CONTENT, cache_control=LASTING)
+    other.fault(moved.path, Fault(redirect=other.url + "on", headers=(("Cache-Control", "max-age=60"),)), None)
+    moved.get()
+    answer = moved.get()
+    assert 0 < ttl(answer) <= 60
+    assert answer.cache_status == "proxycache; hit"
+
+
+@pytest.mark.parametrize("status", [301, 308])
+def test_a_permanent_one_is_fresh_by_heuristics(rig: Rig, other: Origin, status: int) -> None:
+    moved = rig.put(1)
+    other.put(moved.path, CONTENT, cache_control=LASTING)
+    moved.fault(Fault(redirect=other.url + moved.path, status=status), None)
+    moved.get()
+    answer = moved.get()
+    assert answer.cache_status == "proxycache; hit"
+    assert 0 < ttl(answer) <= 24 * 3600
+
+
+def test_what_a_304_confirms_is_no_fresher_than_the_redirect_is_then(rig: Rig, other: Origin) -> None:
+    moved = put(rig, other, (("Cache-Control", "max-age=3600"),))
+    moved.get()
+    rig.origin.clear_faults(moved.path)
+    moved.fault(Fault(redirect=other.url + moved.path), None)
+    other.fault(moved.path, Fault(without=("Cache-Control",)), None)
+    for _ in range(2):
+        assert moved.get(None, ("Cache-Control", "no-cache")).status == 200
+        assert other.requests(moved.path)[-1].status == 304
+    exact(moved.get(), CONTENT)
+    new = change(rig, other, moved)
+    exact(moved.get(), new)

@@ -5,7 +5,7 @@ import pytest
 from proxycache.policy.cookies import SetCookie, without_cookies
 from proxycache.policy.fields import Fields
 from proxycache.policy.freshness import Ttls
-from proxycache.policy.storing import bounded, refusal, renewed_fields, storable_fields, variant_matches, variant_of
+from proxycache.policy.storing import refusal, renewed_fields, storable_fields, variant_matches, variant_of
 
 from .casefile import Case, cases
 from .samples import NOW
@@ -35,11 +35,6 @@ def test_fields_that_are_kept(case: Case) -> None:
 @cases("renewal", "stored", "response", "renewed")
 def test_fields_after_a_304(case: Case) -> None:
     assert renewed_fields(case.fields("stored"), case.fields("response")) == case.fields("renewed")
-
-
-@cases("redirect-bounds", "request", "redirect", "response", "fields")
-def test_what_a_redirect_forbids(case: Case) -> None:
-    assert bounded(case.fields("response"), case.fields("redirect"), case.fields("request")) == case.fields("fields")
 
 
 @cases("vary", "response", "first", "second", "matches")

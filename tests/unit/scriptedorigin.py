@@ -33,6 +33,7 @@ class ScriptedResponse:
     url: bytes = REQUEST.url
     request_time: float = NOW
     response_time: float = NOW
+    fresh_for: float | None = None
     receiver: IBodyReceiver | None = None
     paused: bool = False
     aborted: int = 0

@@ -59,6 +59,7 @@ class Body:
     url: bytes = b"http://origin.example/film.mp4"
     request_time: float = NOW
     response_time: float = NOW
+    fresh_for: float | None = None
     body_length: int | None = None
     stalled: bool = False
 
