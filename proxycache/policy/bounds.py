@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from .cookies import SET_COOKIE
 from .entry import Received
-from .fields import MAX_DELTA_SECONDS, Fields, is_token, parse_delta_seconds, parse_directives
+from .fields import Fields, is_token, parse_delta_seconds, parse_directives
 from .freshness import (
     HEURISTIC_MAX_SECONDS,
     Ttls,
@@ -73,25 +73,31 @@ def limited(answer: Received, least: float, ttls: Ttls) -> Fields:
     fields, now = answer.fields, answer.response_time
     stated = explicit_lifetime(fields, now)
     age = current_age(answer, now)
-    if lifetime(answer, ttls) - age <= least:
+    own = lifetime(answer, ttls)
+    if own - age <= least:
         return fields
     if stated is None and fields.first(SET_COOKIE) is not None:
         # A lifetime would say that it is meant for caches.
         return _with_directives(fields, ["no-cache"])
-    seconds = int(min(least + age, MAX_DELTA_SECONDS)) if least > 0 else 0
+    seconds = int(least + age) if least > 0 else 0
+    stale = int(own) - seconds
     targeted = targeted_directives(fields)
     plain = parse_directives(fields.all(b"cache-control"))
     fields = fields.without({b"cache-control", b"expires", *_TARGETED}).adding(
-        (b"Cache-Control", _limited_directives(plain, seconds))
+        (b"Cache-Control", _limited_directives(plain, seconds, stale))
     )
-    return fields if targeted is None else fields.adding((b"CDN-Cache-Control", _limited_directives(targeted, seconds)))
+    if targeted is None:
+        return fields
+    return fields.adding((b"CDN-Cache-Control", _limited_directives(targeted, seconds, stale)))
 
 
-def _limited_directives(directives: Mapping[str, bytes | None], seconds: int) -> bytes:
+def _limited_directives(directives: Mapping[str, bytes | None], seconds: int, stale: int) -> bytes:
+    """@param stale: seconds more for which the answer itself is good, should nobody tell to where the name leads."""
     kept = {name: argument for name, argument in directives.items() if name not in _OF_THE_TARGET_ALONE}
     lifetimes = [name for name in _LIFETIMES if name in kept] or ["max-age"]
     for name in lifetimes:
         kept[name] = b"%d" % min(parse_delta_seconds(kept.get(name)) or 0 if name in kept else seconds, seconds)
+    kept["stale-if-error"] = b"%d" % max(parse_delta_seconds(kept.get("stale-if-error")) or 0, stale)
     return b", ".join(_written(name, argument) for name, argument in kept.items())
 
 

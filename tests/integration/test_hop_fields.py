@@ -36,7 +36,7 @@ def moved(rig: Rig, other: Origin) -> Thing:
     other.clear_log()
     moved = rig.put(1)
     other.put("lfs/object", CONTENT, etag='"blob"', headers=(("X-Linked-Size", "own"),))
-    fields = (*OF_THE_HUB, *AROUND_US, ("X-Other", "o"))
+    fields = (*OF_THE_HUB, *AROUND_US, ("X-Other", "o"), ("Cache-Control", "max-age=60"))
     moved.fault(Fault(redirect=other.url + "lfs/object", headers=fields), None)
     return moved
 

@@ -9,6 +9,7 @@ from tests.servers.origin import Fault, Origin, Pattern, Served
 from tests.servers.proxycache import Config
 
 CONTENT = Pattern(6 * MIB, seed=9)
+LASTING = (("Cache-Control", "max-age=60"),)
 EARLY, LATE = (0, 100), (5 * MIB, 5 * MIB + 100)
 
 
@@ -39,7 +40,7 @@ def moved(rig: Rig, other: Origin) -> Thing:
     moved = rig.put(1)
     other.put("film", CONTENT)
     for number in range(9):
-        moved.fault(Fault(redirect=f"{other.url}film?signature={number}"))
+        moved.fault(Fault(redirect=f"{other.url}film?signature={number}", headers=LASTING))
     return moved
 
 
@@ -126,7 +127,7 @@ def test_so_it_is_where_nobody_is_any_more(rig: Rig, third: Origin, other: Origi
 def test_where_the_origin_is_away_what_is_known_will_do(rig: Rig, other: Origin) -> None:
     moved = rig.put(1)
     other.put("film", CONTENT)
-    moved.fault(Fault(redirect=other.url + "film"))
+    moved.fault(Fault(redirect=other.url + "film", headers=LASTING))
     moved.fault(Fault(refuse=True), None)
     part(moved, EARLY)
     exact(moved.get(), CONTENT)
