@@ -362,7 +362,8 @@ class TestCookies:
 
     def test_what_is_stored_has_none(self, rig: Rig) -> None:
         moved, film = rig.put(1, prefix="closed/"), rig.put(1000)
-        moved.fault(Fault(redirect="/" + film.path, headers=self.SETTING), None)
+        lasting = (*self.SETTING, ("Cache-Control", "max-age=60"))
+        moved.fault(Fault(redirect="/" + film.path, headers=lasting), None)
         assert moved.get().field("Set-Cookie") is not None
         answer = moved.get()
         assert (answer.cache_status, answer.field("Set-Cookie")) == ("proxycache; hit", None)

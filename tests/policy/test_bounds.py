@@ -11,17 +11,19 @@ from proxycache.policy.hops import Hop
 from .casefile import Case, cases
 from .samples import NOW, http_date, stored
 
+URL = b"http://origin.example/film"
+
 
 @cases("redirect-bounds", "status", "answered", "request", "redirect", "response", "default_ttl", "fields")
 def test_what_a_redirect_forbids(case: Case) -> None:
-    hop = Hop(case.get("status", 302), case.fields("redirect"), case.fields("request"), NOW, NOW)
+    hop = Hop(URL, case.get("status", 302), case.fields("redirect"), case.fields("request"), NOW, NOW)
     answer = stored(*case.fields("response"), status=case.get("answered", 200))
     assert bounded(answer, [hop], Ttls(case.get("default_ttl"))) == case.fields("fields")
 
 
 def led(answer: Representation, *redirects: Line, at: float = NOW) -> int:
     """Seconds for which an answer is fresh under the name of redirects that came in one moment."""
-    hops = [Hop(302, Fields([line]), Fields(), at, at) for line in redirects]
+    hops = [Hop(URL, 302, Fields([line]), Fields(), at, at) for line in redirects]
     return remaining(stored(*bounded(answer, hops, Ttls())), Ttls(), NOW)
 
 
@@ -47,12 +49,12 @@ def test_the_least_of_all_hops_counts(hops: list[bytes], seconds: int) -> None:
 def test_each_counts_from_its_own_time(age: int) -> None:
     """The answer was with another cache for a while, and the redirect with us."""
     answer = stored((MAX_AGE, b"max-age=1000"), (b"Age", b"%d" % age), (b"Date", http_date(NOW - age)))
-    bounds = bounded(answer, [Hop(302, Fields([(MAX_AGE, b"max-age=60")]), Fields(), NOW - 20, NOW - 20)], Ttls())
+    bounds = bounded(answer, [Hop(URL, 302, Fields([(MAX_AGE, b"max-age=60")]), Fields(), NOW - 20, NOW - 20)], Ttls())
     assert remaining(stored(*bounds), Ttls(), NOW) == 40
 
 
 def test_a_redirect_that_was_old_when_it_came() -> None:
-    hop = Hop(302, Fields([(MAX_AGE, b"max-age=60"), (b"Age", b"50")]), Fields(), NOW, NOW)
+    hop = Hop(URL, 302, Fields([(MAX_AGE, b"max-age=60"), (b"Age", b"50")]), Fields(), NOW, NOW)
     assert remaining(stored(*bounded(stored((MAX_AGE, b"max-age=1000")), [hop], Ttls())), Ttls(), NOW) == 10
 
 
