@@ -21,7 +21,7 @@ from proxycache.policy.answers import unasked_whole
 from proxycache.policy.bounds import bounded, fresh_for
 from proxycache.policy.fields import Fields
 from proxycache.policy.forwarding import configured_fields
-from proxycache.policy.hops import Hop, with_hop_fields
+from proxycache.policy.hops import Hop, tells_of_object, with_hop_fields
 from proxycache.policy.loglines import loggable
 from proxycache.policy.origins import OriginPolicy, same_host
 from proxycache.policy.redirects import (
@@ -156,9 +156,11 @@ class Sender:
         if response.status not in REDIRECT_STATUSES or request.method not in ("GET", "HEAD"):
             return None
         goal = redirect_goal(response.fields, request.origin)
-        if goal is None or not is_followed(request.origin, request.url, goal, self._origins, joins=request.joins):
+        if goal is None:
             return None
-        return goal
+        origin, tells = request.origin, tells_of_object(response.fields, request.origin)
+        followed = is_followed(origin, request.url, goal, self._origins, joins=request.joins, tells=tells)
+        return goal if followed else None
 
     async def _unless_preempted(self, claim: Claim, pending: Deferred[None]) -> None:
         """Wait between two hops; the slot may be taken meanwhile."""

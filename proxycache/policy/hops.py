@@ -66,6 +66,12 @@ def is_kept(name: str, keep: Collection[str]) -> bool:
     return any(name.startswith(each[:-1]) if each.endswith("*") else name == each for each in keep)
 
 
+def tells_of_object(redirect: Fields, origin: OriginPolicy) -> bool:
+    """Whether a redirect has fields that stay with the answer."""
+    names = (*ABOUT_THE_OBJECT, *origin.keep_hop_fields)
+    return any(is_kept(name.lower().decode("latin-1"), names) for name, _ in redirect)
+
+
 def _leads_around(line: Line) -> bool:
     """Whether a field sends clients of a hub for the same object to a store that we do not stand before."""
     name = line[0].lower()

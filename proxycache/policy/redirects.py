@@ -144,7 +144,13 @@ def _with_authority_of(other: bytes, url: bytes) -> bytes:
 
 
 def is_followed(
-    origin: OriginPolicy, source_url: bytes, goal: bytes, origins: Sequence[OriginPolicy], *, joins: bool
+    origin: OriginPolicy,
+    source_url: bytes,
+    goal: bytes,
+    origins: Sequence[OriginPolicy],
+    *,
+    joins: bool,
+    tells: bool = False,
 ) -> bool:
     """Whether we go where a redirect leads, in place of the client.
 
@@ -155,9 +161,13 @@ def is_followed(
     @param goal: see L{redirect_goal}.
     @param origins: all that are configured.
     @param joins: the answer goes beside bytes that are here, so the client cannot go anywhere.
+    @param tells: the redirect tells of the object. To another host it is not followed by clients who want to know; to
+        one path of ours from another it would be, and they would not find it where that leads.
     """
     if not _may_follow(origin, goal):
         return False
+    if tells and not same_host(goal, origin.url):
+        return True
     return joins or _base(goal) == _base(source_url) or _covered(goal, origin, origins) is None
 
 

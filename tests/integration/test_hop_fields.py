@@ -23,11 +23,15 @@ AROUND_US = (
 
 
 @pytest.fixture(scope="module")
-def config(other: Origin) -> Config:
-    """A hub that redirects to another host."""
-    return {
-        "origin": {"redirect_hosts": [f"127.0.0.1:{other.port}"], "keep_hop_fields": ["X-Size", "X-Mine-*", "Link"]}
+def config(origin: Origin, other: Origin) -> Config:
+    """A hub that redirects to another host, a part of which is an origin, too."""
+    hub = {
+        "name": "hub",
+        "url": origin.url,
+        "redirect_hosts": [f"127.0.0.1:{other.port}"],
+        "keep_hop_fields": ["X-Size", "X-Mine-*", "Link"],
     }
+    return {"origin": [hub, {"name": "store", "prefix": "/store/", "url": other.url + "store/"}]}
 
 
 @pytest.fixture
@@ -62,6 +66,20 @@ def test_in_a_part_and_after_it_was_asked_about_again(moved: Thing) -> None:
         answer = moved.get("5-99", *fields)
         exact_part(answer, CONTENT, 5, 100)
         assert answer.field("X-Repo-Commit") == "c0ffee", told(answer)
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_where_clients_could_go_by_our_own_path(rig: Rig, other: Origin, tells: bool) -> None:
+    """Clients of a hub would go there on one host, and look for its fields in the store's answer, in vain."""
+    moved = rig.put(1)
+    other.put("store/object", CONTENT)
+    moved.fault(Fault(redirect=other.url + "store/object", headers=OF_THE_HUB[:1] if tells else ()), None)
+    answer = moved.get()
+    if tells:
+        exact(answer, CONTENT)
+        assert answer.field("X-Repo-Commit") == "c0ffee"
+    else:
+        assert (answer.status, answer.field("Location")) == (302, "/store/object"), told(answer)
 
 
 def test_of_every_redirect_on_the_way(rig: Rig, other: Origin) -> None:
