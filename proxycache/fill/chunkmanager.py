@@ -178,7 +178,7 @@ class ChunkManager:
         """Keep the freshest URL, and note the use."""
         generation.redate(self._now())
         now = self._around.clock.seconds()
-        if generation.representation.source_url != target.source_url:
+        if generation.representation.source_url != target.source_url and not target.has_ended(now):
             generation.renew(evolve(generation.representation, source_url=target.source_url))
         if now - self._noted.get(generation.id, float("-inf")) >= USED_SECONDS:
             self._noted[generation.id] = now

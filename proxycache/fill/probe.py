@@ -374,7 +374,8 @@ class Probes:
             self._send(waiting)
             return
         got, alone = result.representation, result.personal is not None
-        if not alone and may_share(got, fields, ttls, self._now()):
+        now, ends = self._now(), waiting.question.target.ends
+        if not alone and may_share(got, fields, ttls, now, ends):
             waiting.hear(probe.interim)
             waiting.answer.callback(evolve(result, collapsed=True))
             return

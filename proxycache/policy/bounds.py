@@ -19,6 +19,7 @@ from .freshness import (
     lifetime,
     response_directives,
     targeted_directives,
+    until_its_address_ends,
 )
 from .hops import Hop
 from .storing import for_who_is_authorized
@@ -64,7 +65,7 @@ def _lifetime(hop: Hop, ttls: Ttls) -> float:
     """
     undated = explicit_lifetime(hop.fields, hop.response_time) is None and hop.fields.first(b"last-modified") is None
     if hop.status in _PERMANENT and undated and ttls.of(hop.status) is None:
-        return HEURISTIC_MAX_SECONDS
+        return until_its_address_ends(hop, HEURISTIC_MAX_SECONDS)
     return lifetime(hop, ttls)
 
 

@@ -13,10 +13,15 @@ from .fields import Fields, parse_delta_seconds
 from .freshness import Reuse, Ttls, ever_reusable, request_directives, reuse
 
 
-def may_share(representation: Representation, request: Fields, ttls: Ttls, now: float) -> bool:
-    """Whether an answer that another's request brought may be given to C{request} without asking for it."""
+def may_share(
+    representation: Representation, request: Fields, ttls: Ttls, now: float, ends: float | None = None
+) -> bool:
+    """Whether an answer that another's request brought may be given to C{request} without asking for it.
+
+    @param ends: see L{reuse}.
+    """
     usable = (Reuse.FRESH, Reuse.STALE_WHILE_REVALIDATE)
-    return selects(representation, request) and reuse(representation, request, ttls, now) in usable
+    return selects(representation, request) and reuse(representation, request, ttls, now, ends) in usable
 
 
 def worth_waiting(stale: Representation | None, request: Fields, ttls: Ttls) -> bool:

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from .entry import Received, Representation
 from .fields import Fields, parse_date, parse_delta_seconds, parse_directives
+from .signatures import end_of
 from .targeted import parse_surrogate, parse_targeted
 
 HEURISTIC_FRACTION = 0.1
@@ -102,6 +103,19 @@ def explicit_lifetime(fields: Fields, now: float) -> float | None:
 
 def lifetime(response: Received, ttls: Ttls) -> float:
     """Seconds of freshness from the origin, else those configured, else heuristics (section 4.2.2)."""
+    return until_its_address_ends(response, _granted(response, ttls))
+
+
+def until_its_address_ends(response: Received, seconds: float) -> float:
+    """A lifetime of C{seconds}, or less: a redirect to a signed address is good for no longer than that."""
+    end = end_of(response.fields.first(b"location") or b"") if 300 <= response.status < 400 else None
+    if end is None:
+        return seconds
+    arrived = response.response_time
+    return min(seconds, max(0.0, end - arrived + current_age(response, arrived)))
+
+
+def _granted(response: Received, ttls: Ttls) -> float:
     fields = response.fields
     stated = explicit_lifetime(fields, response.response_time)
     if stated is not None:
@@ -144,15 +158,19 @@ def may_be_stale(fields: Fields) -> bool:
     return not any(name in directives for name in forbidding)
 
 
-def reuse(representation: Representation, request: Fields, ttls: Ttls, now: float) -> Reuse:
-    """Whether a stored response answers a request without asking the origin (sections 4.2 and 5.2)."""
+def reuse(representation: Representation, request: Fields, ttls: Ttls, now: float, ends: float | None = None) -> Reuse:
+    """Whether a stored response answers a request without asking the origin (sections 4.2 and 5.2).
+
+    @param ends: when the signed address ends by which it was asked for: then the origin has to say whether it is still
+        good for that; None for one that does not end.
+    """
     fields = representation.fields
     stored = response_directives(fields)
     asked = request_directives(request)
     age = current_age(representation, now)
     fresh_for = lifetime(representation, ttls) - age
     # A no-cache that names fields is taken for one that names none: section 5.2.2.4 allows it.
-    if "no-cache" in stored:
+    if "no-cache" in stored or (ends is not None and now >= ends):
         return Reuse.REVALIDATE
     # Sections 5.2.1.4, 5.2.1.1 and 5.2.1.3
     unwanted = (

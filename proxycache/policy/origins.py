@@ -16,6 +16,7 @@ from proxycache.errors import BadTarget, NoSuchOrigin
 from .cookies import SetCookie
 from .fields import Fields
 from .freshness import Ttls
+from .signatures import end_of
 from .targets import Authority, normalized, origin_form
 
 
@@ -71,6 +72,15 @@ class ObjectTarget:
     origin: OriginPolicy
     key: bytes
     source_url: bytes
+
+    @property
+    def ends(self) -> float | None:
+        """When the client's address ends, in seconds since the epoch; None where it is not signed."""
+        return end_of(self.source_url)
+
+    def has_ended(self, now: float) -> bool:
+        """Whether the client's address gives no right any more."""
+        return (ends := self.ends) is not None and now >= ends
 
 
 def _refuse_traversal(path: bytes) -> None:

@@ -161,7 +161,7 @@ class Delivery:
         stale: Generation | None = None
         if generation is not None:
             ttls, now = target.origin.ttls, self._serving.now()
-            verdict = reuse(generation.representation, exchange.fields, ttls, now)
+            verdict = reuse(generation.representation, exchange.fields, ttls, now, target.ends)
             if verdict in (Reuse.FRESH, Reuse.STALE_WHILE_REVALIDATE):
                 why_not = self._cache.why_not(target, generation)
                 if why_not is None:
@@ -195,7 +195,7 @@ class Delivery:
         generation = manager.unrecorded(target, request.fields)
         if generation is not None and self._cache.why_not(target, generation) is None:
             representation, ttls, now = generation.representation, target.origin.ttls, self._serving.now()
-            shared = may_share(representation, exchange.fields, ttls, now)
+            shared = may_share(representation, exchange.fields, ttls, now, target.ends)
             if shared and (self._only_if_cached() or self._cache.refuses(target, generation) is None):
                 await self._cache.serve(target, generation, evolve(status, collapsed=True))
                 return

@@ -66,7 +66,7 @@ class FromCache:
         """
         representation, fields = stale.representation, self._exchange.fields
         ttls, now = target.origin.ttls, self._serving.now()
-        good = reuse(representation, fields, ttls, now) is Reuse.FRESH or may_serve_on_error(
+        good = reuse(representation, fields, ttls, now, target.ends) is Reuse.FRESH or may_serve_on_error(
             representation,
             fields,
             ttls,
