@@ -21,9 +21,10 @@ from proxycache.log import make_logger
 from proxycache.policy.accept import selects, unwanted
 from proxycache.policy.arrival import as_recalled
 from proxycache.policy.cookies import without_cookies
-from proxycache.policy.entry import StoredRepresentation
+from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.eviction import ENTRY, ChunkName
 from proxycache.policy.fields import Fields
+from proxycache.policy.heads import Heads
 from proxycache.policy.intervals import Intervals
 from proxycache.policy.origins import ObjectTarget, object_key
 from proxycache.policy.storing import variant_matches
@@ -68,6 +69,7 @@ class ChunkManager:
         self._unrecorded: dict[bytes, list[Generation]] = {}
         founding = Founding(self, self._around, files, chunk_size, now)
         self._probes = Probes(self, founding.answered, self._around, chunk_size, now)
+        self._heads = Heads()
         self._other_chunk_sizes: dict[str, int] = {}
         self._noted: dict[str, float] = {}
         self._log = make_logger()
@@ -161,6 +163,7 @@ class ChunkManager:
 
     async def invalidate(self, target: ObjectTarget) -> None:
         """What is stored for C{target} was made out of date: no later request gets it (RFC 9111, section 4.4)."""
+        self._heads.forget(target.key)
         self._probes.outdate(target.key)
         self._unrecorded.pop(target.key, None)
         try:
@@ -197,9 +200,18 @@ class ChunkManager:
 
     # The index
 
+    def heard(self, told: Representation) -> None:
+        """The answer to a HEAD, which others may get who ask so."""
+        self._heads.note(told)
+
+    def told(self, target: ObjectTarget, request: Fields) -> Representation | None:
+        """What a HEAD was answered that was of the variant of C{request}, fresh or not, or None."""
+        return self._heads.of(target.key, request)
+
     def enter(self, generation: Generation, probe: Probe) -> None:
         """A new one was made of a probe's answer."""
         if not probe.outdated and probe.question.recorded:
+            self._heads.forget(generation.representation.key)
             self._replace(generation)
             self._noted[generation.id] = self._around.clock.seconds()
             generation.record()

@@ -18,6 +18,7 @@ from proxycache.policy.answers import (
     changed_since,
     confirms,
     contradicts,
+    length_of_part,
     outdates,
     told_length,
 )
@@ -26,7 +27,7 @@ from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.collapsing import may_share
 from proxycache.policy.cookies import without_cookies
 from proxycache.policy.entry import Representation
-from proxycache.policy.fields import Fields
+from proxycache.policy.fields import Fields, parse_content_length
 from proxycache.policy.freshness import useful_until
 from proxycache.policy.origins import OriginPolicy
 from proxycache.policy.readahead import FIRST_WINDOW
@@ -35,7 +36,7 @@ from proxycache.policy.storing import dated, refusal, renewed_fields, storable_f
 from proxycache.policy.validators import strong_validator
 
 from .generation import Generation
-from .probe import Answer, Obtained, Probe, Question, Relayed
+from .probe import Answer, Obtained, Probe, Question, Relayed, Told
 from .surroundings import Surroundings
 
 CONDITIONAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})
@@ -50,6 +51,9 @@ class Index(Protocol):
 
     def enter(self, generation: Generation, probe: Probe) -> None:
         """A new one was made of a probe's answer."""
+
+    def heard(self, told: Representation) -> None:
+        """The answer to a HEAD, which others may get who ask so."""
 
     def unusable(self, generation: Generation) -> None:
         """The next request asks the origin."""
@@ -80,11 +84,17 @@ class Founding:
             if response.status == 304 and probe.question.stale is not None:
                 response.abort()
                 return self._renewed(probe.question.stale, response, probe)
-            answer = self._founded(response, probe)
+            answer = self._headed(response, probe) if probe.sent.method == "HEAD" else self._founded(response, probe)
         except BaseException:
             response.abort()
             raise
-        return evolve(answer, sent=probe.sent.fields) if isinstance(answer, Relayed) else answer
+        if not isinstance(answer, Relayed):
+            return answer
+        if response.status == 206 and probe.question.head and probe.sent.method == "GET":
+            # In place of a HEAD, which wants to know of the whole.
+            response.abort()
+            return Told(self._told(response, length_of_part(response.fields), probe), 206, alone=True)
+        return evolve(answer, sent=probe.sent.fields)
 
     def _founded(self, response: IOriginResponse, probe: Probe) -> Answer:
         sent, target, stale = probe.sent, probe.question.target, probe.question.stale
@@ -129,6 +139,63 @@ class Founding:
         obtained = _obtained(generation, response.status, fields)
         self._begin(generation, response, extent, sent.asked, probe.question.head)
         return obtained
+
+    def _headed(self, response: IOriginResponse, probe: Probe) -> Answer:
+        """What a HEAD tells: it renews what it is about, and founds nothing."""
+        sent, target, stale, now = probe.sent, probe.question.target, probe.question.stale, response.response_time
+        failed = is_transient(response.status, response.fields)
+        if response.status == 206 or (response.status >= 400 and response.status not in (404, 410)):
+            return Relayed(response, response.status, "status", failed)
+        length = parse_content_length(response.fields.first(b"content-length"))
+        set_cookie = target.origin.set_cookie
+        why_not = refusal(response.status, sent.fields, response.fields, target.origin.ttls, now, set_cookie)
+        if stale is not None:
+            known = stale.representation
+            gone = outdates(known, sent.fields, response.status, response.fields, length, now)
+            if contradicts(known, response.fields, now) if response.status == 200 else gone:
+                self._index.unusable(stale)
+        if response.status == 200 and length is None:
+            return Relayed(response, 200, "no-length")
+        if why_not is not None or without_cookies(set_cookie, response.fields) != response.fields:
+            return Relayed(response, response.status, why_not or "set-cookie")
+        told_of = self._told_of(response, BodyExtent(0, length, length), probe)
+        response.abort()
+        if told_of is not None:
+            return self._renewed(told_of, response, probe)
+        told = self._told(response, length, probe)
+        if probe.question.recorded and not probe.outdated:
+            self._index.heard(told)
+        return Told(told, response.status)
+
+    def _told(self, response: IOriginResponse, length: int | None, probe: Probe) -> Representation:
+        fields = storable_fields(response.status, response.fields).without({b"content-length"})
+        return self._represented(response, dated(fields, response.response_time), length, probe)
+
+    def _represented(
+        self, response: IOriginResponse, fields: Fields, length: int | None, probe: Probe
+    ) -> Representation:
+        """The record of an answer.
+
+        @param fields: those that are recorded.
+        """
+        target, sent = probe.question.target, probe.sent
+        others = [each.representation for each in self._index.known(probe.question)]
+        return Representation(
+            id=uuid.uuid4().hex,
+            key=target.key,
+            origin=target.origin.name,
+            source_url=target.source_url,
+            status=200 if response.status == 206 else response.status,
+            fields=fields,
+            length=length,
+            validator=strong_validator(response.fields, response.response_time),
+            request_time=response.request_time,
+            response_time=response.response_time,
+            vary=variant_beside(response.fields, sent.fields.without(CONDITIONAL), others),
+            rangeless=sent.asked is not None and response.status == 200,
+            chunk_size=self._chunk_size,
+            sent_for=sent_for(response.fields, sent.fields),
+        )
 
     def _told_of(self, response: IOriginResponse, extent: BodyExtent, probe: Probe) -> Generation | None:
         """The generation whose fields the answer to a HEAD updates (RFC 9111, section 4.3.5); it has its bytes."""
@@ -180,25 +247,8 @@ class Founding:
 
         @param fields: those that are recorded.
         """
-        sent, target, partial = probe.sent, probe.question.target, response.status == 206
-        others = [each.representation for each in self._index.known(probe.question)]
-        representation = Representation(
-            id=uuid.uuid4().hex,
-            key=target.key,
-            origin=target.origin.name,
-            source_url=target.source_url,
-            status=200 if partial else response.status,
-            fields=fields,
-            length=extent.length,
-            validator=strong_validator(response.fields, response.response_time),
-            request_time=response.request_time,
-            response_time=response.response_time,
-            vary=variant_beside(response.fields, sent.fields.without(CONDITIONAL), others),
-            rangeless=sent.asked is not None and response.status == 200,
-            chunk_size=self._chunk_size,
-            sent_for=sent_for(response.fields, sent.fields),
-        )
-        representation = _judged(representation, target.origin)
+        target = probe.question.target
+        representation = _judged(self._represented(response, fields, extent.length, probe), target.origin)
         same = None if probe.outdated else self._same_version(representation, probe)
         if same is not None:
             same.renew(
@@ -207,7 +257,7 @@ class Founding:
                     id=same.id,
                     rangeless=same.representation.rangeless or representation.rangeless,
                     chunk_size=same.representation.chunk_size,
-                    sent_for=sent_for(response.fields, sent.fields, same.representation.sent_for),
+                    sent_for=sent_for(response.fields, probe.sent.fields, same.representation.sent_for),
                 )
             )
             return same

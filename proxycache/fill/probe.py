@@ -83,7 +83,23 @@ class Relayed:
     sent: Fields = field(factory=Fields)
 
 
-Answer = Obtained | Relayed
+@frozen
+class Told:
+    """An answer to HEAD: fields alone, of what is not stored.
+
+    @ivar representation: of these fields.
+    @ivar status: what the origin said.
+    @ivar alone: whether they are for this client alone.
+    @ivar collapsed: another client's request brought it.
+    """
+
+    representation: Representation
+    status: int
+    alone: bool = False
+    collapsed: bool = False
+
+
+Answer = Obtained | Relayed | Told
 
 
 @frozen
@@ -93,7 +109,7 @@ class Question:
     @ivar request: the request to send, without a range.
     @ivar asked: the range the client asked for, None for the whole.
     @ivar stale: the generation to revalidate, None where there is none.
-    @ivar head: only the fields matter; the body is dropped.
+    @ivar head: only the fields matter; the body is dropped. The request is a HEAD, or a GET in its place.
     @ivar priority: how urgent it is.
     @ivar recorded: whether it is known what is recorded for the target; if not, the answer is for those who ask
         meanwhile, and is not recorded.
@@ -230,6 +246,7 @@ class Probe:
         return (
             (near or question.stale is not None)
             and (question.head or not mine.head)
+            and question.request.method == mine.request.method
             and question.recorded == mine.recorded
             and (question.personal or not mine.personal)
             and self.sent.attempts >= question.request.attempts
@@ -351,7 +368,7 @@ class Probes:
             return
         if isinstance(result, Obtained) and result.personal is None:
             self._hit_for_miss.over(question.target.key)
-        elif isinstance(result, Obtained) or result.unstorable:
+        elif isinstance(result, Obtained) or (isinstance(result, Relayed) and result.unstorable):
             self._hit_for_miss.note(question.target.key, question.personal, self._around.clock.seconds())
 
     def _share(self, result: Answer | Failure, waiting: Waiting, probe: Probe) -> None:
@@ -373,8 +390,8 @@ class Probes:
             waiting.question = evolve(waiting.question, request=evolve(request, attempts=1), stale=stale)
             self._send(waiting)
             return
-        got, alone = result.representation, result.personal is not None
-        now, ends = self._now(), waiting.question.target.ends
+        alone = result.alone if isinstance(result, Told) else result.personal is not None
+        got, now, ends = result.representation, self._now(), waiting.question.target.ends
         if not alone and may_share(got, fields, ttls, now, ends):
             waiting.hear(probe.interim)
             waiting.answer.callback(evolve(result, collapsed=True))

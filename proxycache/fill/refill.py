@@ -11,7 +11,7 @@ from proxycache.policy.byterange import RangeSpec, wanted
 from proxycache.policy.origins import ObjectTarget
 
 from .chunkmanager import ChunkManager
-from .probe import Obtained, Question
+from .probe import Obtained, Question, Relayed
 
 
 def refill(manager: ChunkManager, target: ObjectTarget, request: OriginRequest, asked: RangeSpec | None) -> None:
@@ -30,7 +30,7 @@ async def _entry(
         got = await manager.obtain(Question(target, request, attempt, priority=Priority.MEDIUM))
         if isinstance(got, Obtained):
             return got
-        if got.response is not None:
+        if isinstance(got, Relayed) and got.response is not None:
             got.response.abort()
     return None
 

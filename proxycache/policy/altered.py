@@ -25,6 +25,8 @@ class Alteration(Enum):
     """Validators of what is stored were added."""
     IF_RANGE = auto()
     """A range of what is stored in part was bound to its version."""
+    HEAD = auto()
+    """None: HEAD itself is what is refused, so a GET goes out in its place."""
 
 
 def alteration(sent: Fields, client: Fields) -> Alteration | None:

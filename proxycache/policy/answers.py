@@ -237,7 +237,7 @@ def outdates(
     @param body_length: the declared length of the body, None where the framing does not say.
     """
     if status in (200, 206):
-        length = body_length if status == 200 else _length_of_part(fields)
+        length = body_length if status == 200 else length_of_part(fields)
         return not (is_personal(request) and confirms(known, fields, length, now))
     return status in (404, 410) and request.first(b"authorization") is None
 
@@ -254,12 +254,12 @@ def is_of_another(
     if status == 416:
         return told_length(fields) not in (None, known.length)
     if status in (200, 206):
-        length = body_length if status == 200 else _length_of_part(fields)
+        length = body_length if status == 200 else length_of_part(fields)
         return contradicts(known, fields, now) or (None not in (length, known.length) and length != known.length)
     return status in (404, 410) and request.first(b"authorization") is None
 
 
-def _length_of_part(fields: Fields) -> int | None:
+def length_of_part(fields: Fields) -> int | None:
     """The complete length that the Content-Range of a 206 tells, or None."""
     try:
         part = parse_content_range(fields.first(b"content-range") or b"")

@@ -15,6 +15,7 @@ from proxycache.policy.altered import is_refusal
 from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.collapsing import may_share
+from proxycache.policy.entry import Representation
 from proxycache.policy.fields import parse_directives
 from proxycache.policy.foreign import as_azure_reads, is_azure, is_foreign
 from proxycache.policy.forwarding import came_back, max_forwards
@@ -156,7 +157,14 @@ class Delivery:
             refill(manager, target, request, asked)
             await self._relay.bypass(target, "no-length")
             return
+        told = manager.told(target, request.fields) if exchange.method == "HEAD" else None
         only_if_cached = self._only_if_cached()
+        if told is not None and _is_newer(told, generation) and self._cache.is_fresh(target, told):
+            if self._cache.fails(target, told) and not only_if_cached:
+                await self._relay.ask(target, "precondition", CacheStatus(fwd="request", detail="precondition"))
+            else:
+                self._cache.tell(target, told, CacheStatus(hit=True))
+            return
         status = CacheStatus(fwd="vary-miss" if manager.has_variants(target) else "uri-miss")
         stale: Generation | None = None
         if generation is not None:
@@ -215,6 +223,11 @@ class Delivery:
 
     def _only_if_cached(self) -> bool:
         return "only-if-cached" in parse_directives(self._exchange.fields.all(b"cache-control"))
+
+
+def _is_newer(told: Representation, generation: Generation | None) -> bool:
+    """Whether what a HEAD was answered came after what is stored, and can be told in its place."""
+    return generation is None or told.response_time > generation.representation.response_time
 
 
 __all__ = ["Delivery"]

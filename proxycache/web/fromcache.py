@@ -89,6 +89,23 @@ class FromCache:
             coming = generation.reach(here, here + 1, coming=True) > here
         return CacheStatus(fwd="partial", stored=generation.stored, collapsed=coming)
 
+    def is_fresh(self, target: ObjectTarget, told: Representation) -> bool:
+        """Whether what a HEAD was answered may be told without asking."""
+        fields, now = self._exchange.fields, self._serving.now()
+        return reuse(told, fields, target.origin.ttls, now, target.ends) is Reuse.FRESH
+
+    def fails(self, target: ObjectTarget, told: Representation) -> bool:
+        """Whether the client's preconditions fail on what a HEAD was answered: that is the origin's to say."""
+        return self._head(target, told).status == 412
+
+    def tell(self, target: ObjectTarget, told: Representation, status: CacheStatus) -> None:
+        """Answer a HEAD by what one was answered."""
+        status = evolve(status, ttl=remaining(told, target.origin.ttls, self._serving.now()))
+        if self._serving.show_key:
+            status = evolve(status, key=target.key)
+        head = self._head(target, told)
+        self._exchange.write_head(head.status, head.fields, head.length, status)
+
     async def serve(
         self,
         target: ObjectTarget,

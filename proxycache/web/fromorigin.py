@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from proxycache.errors import InvalidAnswer, ObjectChanged, OriginError, UnsatisfiableRange
+from proxycache.errors import InvalidAnswer, ObjectChanged, OriginBusy, OriginError, OriginTimeout, UnsatisfiableRange
 from proxycache.fill.generation import Generation
-from proxycache.fill.probe import Obtained, Question, Relayed
+from proxycache.fill.probe import Obtained, Question, Relayed, Told
 from proxycache.fill.refill import refill
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
-from proxycache.policy.altered import alteration, refuses
+from proxycache.policy.altered import Alteration, alteration, refuses
 from proxycache.policy.answers import is_of_another, told_length
 from proxycache.policy.byterange import RangeSpec, select
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.forwarding import CONDITIONAL
+from proxycache.policy.heads import head_failed, is_unknown
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.responding import requested_ranges
 from proxycache.policy.retrying import MAX_ATTEMPTS, RETRYABLE_STATUSES
@@ -51,6 +52,14 @@ class FromOrigin:
             return
         if isinstance(got, Relayed):
             await self._not_stored(question, got, status)
+            return
+        if isinstance(got, Told):
+            if self._cache.fails(target, got.representation):
+                status = CacheStatus(fwd="request", detail="precondition")
+                await self._relay.ask(target, "precondition", status)
+            else:
+                status = evolve(status, collapsed=got.collapsed, fwd_status=got.status)
+                self._cache.tell(target, got.representation, status)
             return
         generation = got.generation
         why_not = self._cache.why_not(target, generation)
@@ -95,10 +104,8 @@ class FromOrigin:
             return
         await self._relay.pass_on(target, response, status, refusal)
 
-    async def _obtain(self, question: Question) -> Obtained | Relayed:
+    async def _obtain(self, question: Question) -> Obtained | Relayed | Told:
         target, stale, manager = question.target, question.stale, self._serving.manager
-        head = self._exchange.method == "HEAD"
-        asked = RangeSpec(0, 0) if head else question.asked
         without_answer = stale is not None and self._cache.may_be_stale(target, stale, disconnected=True)
         for_failure = stale is not None and self._cache.may_be_stale(target, stale)
         failing = self._serving.failing.lasts(target.source_url, self._serving.clock.seconds())
@@ -109,25 +116,77 @@ class FromOrigin:
             patient=not (for_failure or failing),
             interim=self._exchange.request.write_interim,
         )
-        question = evolve(question, request=request, asked=asked, head=head)
-        of_the_whole = evolve(question, asked=None)
-        try:
-            got = await manager.obtain(question)
-        except InvalidAnswer:
-            if asked is None:
-                raise
-            # It makes a mess of ranges; perhaps it gets the whole right.
-            got = await manager.obtain(of_the_whole)
-        if head and isinstance(got, Relayed) and got.response is not None and got.response.status == 416:
-            got.response.abort()
-            got = await manager.obtain(of_the_whole)
+        question = evolve(question, request=request)
+        got: Obtained | Relayed | Told
+        if self._exchange.method == "HEAD":
+            got = await self._obtain_head(evolve(question, head=True), instead=for_failure)
+        else:
+            try:
+                got = await manager.obtain(question)
+            except InvalidAnswer:
+                if question.asked is None:
+                    raise
+                # It makes a mess of ranges; perhaps it gets the whole right.
+                got = await manager.obtain(evolve(question, asked=None))
         self._note(target, got)
         return got
 
-    def _note(self, target: ObjectTarget, got: Obtained | Relayed) -> None:
+    async def _obtain_head(self, question: Question, instead: bool) -> Obtained | Relayed | Told:
+        """By HEAD; where that fails or tells no length, by a GET, whose refusal is not the client's.
+
+        @param instead: whether what is stored may stand in for an origin that fails.
+        @raise OriginError: neither was answered.
+        """
+        manager, refused, origin = self._serving.manager, self._serving.refused, question.target.origin.name
+        now = self._serving.clock.seconds()
+        by_head = evolve(question, request=evolve(question.request, method="HEAD", patient=False))
+        if refused.lasts(origin, Alteration.HEAD, now):
+            got = await self._first_bytes(question)
+            if got is not None:
+                return got
+            refused.over(origin, Alteration.HEAD)
+            return await manager.obtain(by_head)
+        try:
+            told = await manager.obtain(by_head)
+        except (OriginTimeout, OriginBusy):
+            raise
+        except OriginError:
+            got = await self._first_bytes(evolve(question, request=evolve(question.request, attempts=1)))
+            if got is None:
+                raise
+            return got
+        failed = isinstance(told, Relayed) and head_failed(told.status) and not (instead and told.status >= 500)
+        if not failed and not (isinstance(told, Relayed) and told.cause == "no-length"):
+            return told
+        if isinstance(told, Relayed) and told.response is not None:
+            told.response.abort()
+        got = await self._first_bytes(question)
+        if got is None:
+            return told
+        if is_unknown(told.status):
+            refused.note(origin, Alteration.HEAD, now)
+        return got
+
+    async def _first_bytes(self, question: Question) -> Obtained | Relayed | Told | None:
+        """What a GET tells that is made in place of a HEAD; None where the origin refuses that as well.
+
+        Of two bytes, for some servers send all where one is asked for; else of all, which are not read.
+        """
+        for asked in (RangeSpec(0, 1), None):
+            try:
+                got = await self._serving.manager.obtain(evolve(question, asked=asked))
+            except OriginError:
+                continue
+            if not isinstance(got, Relayed) or got.status < 400:
+                return got
+            if got.response is not None:
+                got.response.abort()
+        return None
+
+    def _note(self, target: ObjectTarget, got: Obtained | Relayed | Told) -> None:
         """Remember a failure, so that the next client does not wait for the same attempts."""
         failing = self._serving.failing
-        if isinstance(got, Obtained):
+        if not isinstance(got, Relayed):
             failing.over(target.source_url)
         elif got.response is not None and got.response.status in RETRYABLE_STATUSES:
             failing.note(target.source_url, self._serving.clock.seconds())
@@ -144,12 +203,14 @@ class FromOrigin:
                 response.abort()
             await self._cache.serve(target, stale, evolve(status, fwd_status=got.status, detail="origin-failed"))
             return
-        if got.cause == "no-length" and question.recorded:
+        method = self._exchange.method
+        if got.cause == "no-length" and question.recorded and method == "GET":
             refill(self._serving.manager, target, self._exchange.upstream(target), question.asked)
-        altered = None if response is None else alteration(got.sent, self._exchange.fields)
+        fields = self._exchange.fields if method == "GET" else self._exchange.fields.without({b"range", b"if-range"})
+        altered = None if response is None else alteration(got.sent, fields)
         refused = refuses(got.status, altered)
         if response is not None and (
-            (response.status == 206 and not self._is_his(got))
+            (response.status == 206 and method == "GET" and not self._is_his(got))
             or (refused and not self._rightly_refused(response))
             or self._overtaken(response)
             or self._relay.precondition_fails(response)
@@ -168,8 +229,8 @@ class FromOrigin:
 
     def _is_his(self, got: Relayed) -> bool:
         """Whether it answers the client's very request: the range and the conditions that he made."""
-        exchange = self._exchange
-        return exchange.method == "GET" and all(got.sent.all(name) == exchange.fields.all(name) for name in CONDITIONAL)
+        fields = self._exchange.fields
+        return all(got.sent.all(name) == fields.all(name) for name in CONDITIONAL)
 
     def _overtaken(self, response: IOriginResponse) -> bool:
         """Whether a 416 came of a request without the client's preconditions, which precede (section 13.2.2)."""
