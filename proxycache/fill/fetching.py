@@ -16,6 +16,7 @@ from proxycache.policy.amplification import PIECE
 from proxycache.policy.answers import BodyExtent, body_extent, check_version, end_told
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
+from proxycache.policy.cookies import refuses
 from proxycache.policy.entry import Representation
 from proxycache.policy.readahead import MAX_WINDOW, NEAR
 from proxycache.policy.retrying import MAX_ATTEMPTS, MIN_PROGRESS, retry_delay
@@ -301,7 +302,7 @@ class Fetching:
         asked = run.asked
         extent = body_extent(response.status, response.fields, asked, response.body_length)
         check_version(self._generation.representation, response.status, response.fields, extent, response.response_time)
-        if run.request is not None and forbidden(response.status, run.request.fields, response.fields):
+        if run.request is not None and _is_personal(response, run.request):
             raise PersonalAnswer("the answer may not be kept for others")
         if self.length is None and extent.length is not None:
             self._know_length(extent.length)
@@ -499,3 +500,10 @@ class Fetching:
                 continue
             self._filled_in.add(position)
             self._start_run(position, self._run_stop(position, buffer.stop), Priority.LOW, self.last_request, kept=True)
+
+
+def _is_personal(response: IOriginResponse, request: OriginRequest) -> bool:
+    """Whether a response may not be put beside what is stored for others."""
+    if forbidden(response.status, request.fields, response.fields) is not None:
+        return True
+    return refuses(request.origin.set_cookie, response.fields, response.response_time)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from attrs import frozen
 
 from .fields import HOP_BY_HOP, Fields, Line
+from .integrity import is_message_digest
 from .origins import OriginPolicy, same_host
 
 
@@ -61,7 +62,7 @@ def is_kept(name: str, keep: Collection[str]) -> bool:
 
     @param name: in lower case, as are those of C{keep}, where C{x-linked-*} stands for all that begin so.
     """
-    if name.encode("latin-1") in OF_ONE_MESSAGE:
+    if name.encode("latin-1") in OF_ONE_MESSAGE or is_message_digest(name.encode("latin-1")):
         return False
     return any(name.startswith(each[:-1]) if each.endswith("*") else name == each for each in keep)
 

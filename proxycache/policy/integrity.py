@@ -22,7 +22,14 @@ _OF_ONE_MESSAGE = frozenset(
 _CHECKSUM = b"x-amz-checksum-"
 
 
+def is_message_digest(name: bytes) -> bool:
+    """Whether a field is about the bytes of one message.
+
+    @param name: in lower case.
+    """
+    return name in _OF_ONE_MESSAGE or name.startswith(_CHECKSUM)
+
+
 def without_message_digests(fields: Fields) -> Fields:
     """The fields of an answer that carries other bytes than those with which they came."""
-    names = {name.lower() for name, _ in fields}
-    return fields.without(name for name in names if name in _OF_ONE_MESSAGE or name.startswith(_CHECKSUM))
+    return fields.without(name.lower() for name, _ in fields if is_message_digest(name.lower()))

@@ -1,11 +1,13 @@
 """A cookie is for the client that brought the answer, and for nobody else, whatever is stored of that."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.integration.rig import MIB, Rig, at_once_held, exact
 from tests.servers.fetch import Answer, Stream, fetch
 from tests.servers.origin import Fault, Origin
-from tests.servers.proxycache import Config
+from tests.servers.proxycache import Config, Proxycache
 
 COOKIE = (("Set-Cookie", "session=1"), ("X-Between", "1"), ("Set-Cookie", "other=2"))
 POLICIES = ["auto", "strip", "keep", "refuse"]
@@ -120,3 +122,24 @@ def test_a_part_brings_one_too(rig: Rig) -> None:
     assert cookies(film.get_part(5_000_000, 5_000_100)) == SET
     assert cookies(film.get_part(5_000_000, 5_000_100)) == []
     exact(film.get(), film.body)
+
+
+def test_what_comes_later_with_one_is_not_stored_either(rig: Rig) -> None:
+    film = rig.put(8 * MIB, prefix="refuse/")
+    film.get_part(0, 100)
+    film.fault(Fault(headers=COOKIE), None)
+    for _ in range(2):
+        before = len(film.requests)
+        film.get_part(5_000_000, 5_000_100)
+        assert len(film.requests) > before
+
+
+def test_what_was_kept_is_not_any_longer_once_the_configuration_says_so(origin: Origin, tmp_path: Path) -> None:
+    origin.put("kept", b"text", headers=COOKIE)
+    for policy, brought, again in (("keep", SET, SET), ("auto", [], [])):
+        with Proxycache(tmp_path, origin.url, config={"origin": {"set_cookie": policy}}) as proxy:
+            for expected in (brought, again):
+                answer = fetch(proxy.url + "kept")
+                assert (answer.body, cookies(answer)) == (b"text", expected)
+            assert answer.cache_status == "proxycache; hit"
+    assert len(origin.requests("kept")) == 1
