@@ -41,6 +41,7 @@ from proxycache.store.linefile import LineFile
 from proxycache.store.metadata import CHUNK_ROOM, MetadataStore
 from proxycache.store.space import Space, SpaceLimits
 from proxycache.web.admin import Admin, AdminSite, Checks
+from proxycache.web.departures import Departures
 from proxycache.web.metrics import Metrics
 from proxycache.web.resource import PublicSite
 from proxycache.web.serving import Serving
@@ -286,8 +287,9 @@ def make_service(reactor: Any, configuration: Configuration) -> MultiService:
     cache = CacheService(reactor, configuration)
     root = RootService(reactor, configuration.server.stop_timeout)
     cache.setServiceParent(root)
+    departures = Departures(reactor)
     for endpoint in configuration.server.listen:
-        root.listen(endpoint, PublicSite(cache.serving))
+        root.listen(endpoint, PublicSite(cache.serving, departures))
     admin = AdminSite(Admin(cache.metrics, cache.checks()), frozenset(configuration.server.admin_hosts), reactor)
     strports_service(configuration.server.admin, admin, reactor).setServiceParent(root)
     return root

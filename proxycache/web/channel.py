@@ -1,18 +1,30 @@
-"""The client's connection: what Twisted lets pass and we must not, with deadlines it does not have."""
+"""The client's connection: what Twisted lets pass and we must not, with deadlines it does not have.
+
+A client may end its half of it once it has asked: that says only that no further request comes (RFC 9112, section 9.6).
+One that has left looks the same, until something is sent to it. So the answer is begun then, with what every answer
+begins with, and the connection is watched for what becomes of that.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IPushProducer,
+    ISSLTransport,
+    ITCPTransport,
+)
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, _ChunkedTransferDecoder
 from twisted.web.http_headers import Headers
+from zope.interface import implementer
 
 from proxycache.log import make_logger
 from proxycache.policy.cachestatus import VIA, CacheStatus
-from proxycache.policy.fields import parse_content_length
+from proxycache.policy.fields import Fields, parse_content_length
 
 from .strictness import StrictChunks, problem_of_head, problem_of_line
 
@@ -45,6 +57,7 @@ _REASONS = {
 }
 
 
+@implementer(IHalfCloseableProtocol)
 class StrictChannel(HTTPChannel):
     """Refuses what smuggles or starves: folded lines, control characters, Host missing or twice, chunked on HTTP/1.0,
     slow headers.
@@ -64,6 +77,8 @@ class StrictChannel(HTTPChannel):
     _refused = False
     refusal: int | None = None
     _patience: float | None = None
+    _watched: int | None = None
+    _opening = b""
 
     def connectionMade(self) -> None:
         """Where descriptors run out, those who are here keep theirs: nothing is promised to a newcomer yet."""
@@ -105,9 +120,12 @@ class StrictChannel(HTTPChannel):
         self.refuse(431, b"a header line is too long")
 
     def rawDataReceived(self, data: bytes) -> None:
-        """Nothing that follows a refusal is looked at."""
-        if not self._refused:
-            super().rawDataReceived(data)
+        """Nothing that follows a refusal is looked at; of what follows a request not too much is read at once."""
+        if self._refused:
+            return
+        super().rawDataReceived(data)
+        if self._handlingRequest and sum(map(len, self._dataBuffer)) > self._optimisticEagerReadSize:
+            self._watch()
 
     def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
         """Twisted's C{int} raises on what is too long for it, and its decoder waits for chunks that cannot come."""
@@ -152,11 +170,13 @@ class StrictChannel(HTTPChannel):
     def hold(self) -> None:
         """Read nothing for now; the client is not to blame."""
         self._networkProducer.pauseProducing()
+        self._watch()
         if self.timeOut:
             self._patience = self.setTimeout(None)
 
     def release(self) -> None:
         """Read on."""
+        self._forget()
         self._expect_more()
         self._networkProducer.resumeProducing()
 
@@ -173,11 +193,57 @@ class StrictChannel(HTTPChannel):
 
     def requestDone(self, request: StrictRequest) -> None:
         """Answered. What is still to come of its body cannot be told from the next request."""
+        self._forget()
         if request.body is not None and not request.body.complete:
             self.persistent = False
             self._refused = True
             request.body.stopProducing()
         HTTPChannel.requestDone(self, request)
+
+    # Who has ended his half of the connection, or has left
+
+    def readConnectionLost(self) -> None:
+        """No more comes from the client. What it has asked for in full is answered."""
+        if self._refused or not self.requests:
+            HTTPChannel.loseConnection(self)
+        elif self._handlingRequest:
+            self._watch()
+            self._begin_answer()
+        else:
+            # Half a request, and nobody will send the rest.
+            cast(Any, self.transport).connectionLost(connectionDone)
+
+    def writeConnectionLost(self) -> None:
+        """We have ended ours, and read on for a while."""
+
+    def _watch(self) -> None:
+        departures, number = self.site.departures, cast(Any, self.transport).fileno()
+        if departures is not None and self._watched is None and number >= 0:
+            self._watched = number
+            departures.watch(number, self._begin_answer, self.abort)
+
+    def _forget(self) -> None:
+        number, self._watched = self._watched, None
+        if number is not None and self.site.departures is not None:
+            self.site.departures.forget(number)
+
+    def _begin_answer(self) -> None:
+        """Find out who is there: whoever has left refuses this, and who has not would get it anyway."""
+        if self.requests and not self.requests[0].startedWriting and not self._opening and not self._refused:
+            self._opening = self.requests[0].clientproto + b" "
+            cast(Any, self.transport).write(self._opening)
+
+    def _status_line(self, version: bytes, code: bytes, reason: bytes) -> bytes:
+        """The first line of an answer, or of one that precedes it, less what of it was sent."""
+        opening, self._opening = self._opening, b""
+        return (b"%s %s %s\r\n" % (version, code, reason))[len(opening) :]
+
+    def write_interim(self, status: int, reason: bytes, fields: Fields) -> None:
+        """Write an interim response (RFC 9110, section 15.2)."""
+        if self.transport is not None:
+            lines = [b"%s: %s\r\n" % line for line in fields.end_to_end()]
+            line = self._status_line(b"HTTP/1.1", b"%d" % status, reason)
+            self.transport.writeSequence([line, *lines, b"\r\n"])
 
     def loseConnection(self) -> None:
         """Closed with unread bytes, the client's kernel may drop our answer: read on for a while.
@@ -207,14 +273,14 @@ class StrictChannel(HTTPChannel):
         if unread or self.site.connections.finishing:
             headers.setRawHeaders(b"connection", [b"close"])
         if request.lines is None:
-            HTTPChannel.writeHeaders(self, version, code, reason, headers)
-            return
-        framing = [
-            (name, value) for name in (b"Content-Length", *CONNECTION) for value in headers.getRawHeaders(name, [])
-        ]
-        lines = [b"%s: %s\r\n" % line for line in (*request.lines, *framing)]
+            fields = [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
+        else:
+            names = (b"Content-Length", *CONNECTION)
+            framing = [(name, value) for name in names for value in headers.getRawHeaders(name, [])]
+            fields = [*request.lines, *framing]
+        lines = [b"%s: %s\r\n" % line for line in fields]
         assert self.transport is not None
-        self.transport.writeSequence([b"%s %s %s\r\n" % (version, code, reason), *lines, b"\r\n"])
+        self.transport.writeSequence([self._status_line(version, code, reason), *lines, b"\r\n"])
 
     def _send100Continue(self) -> None:
         """Not to a request whose body was refused already, nor to one that the origin has to give leave to."""
@@ -244,9 +310,9 @@ class StrictChannel(HTTPChannel):
         _log.info("{client} {status} refused: {reason}", client=self.peer, status=status, reason=reason.decode())
         body = reason + b"\n"
         self.transport.write(
-            b"HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n"
-            b"Cache-Status: %s\r\nVia: %s\r\n\r\n%s"
-            % (status, _REASONS[status], len(body), CacheStatus().render(), VIA, body)
+            self._status_line(b"HTTP/1.1", b"%d" % status, _REASONS[status])
+            + b"Content-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n"
+            b"Cache-Status: %s\r\nVia: %s\r\n\r\n%s" % (len(body), CacheStatus().render(), VIA, body)
         )
         if not any(request.begun for request in self.requests):
             self.site.refused(self, status, len(body))
@@ -286,5 +352,6 @@ class StrictChannel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Nothing is left running."""
         self._cancel_deadline()
+        self._forget()
         self.site.connections.closed(self)
         HTTPChannel.connectionLost(self, reason)

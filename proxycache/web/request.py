@@ -115,12 +115,7 @@ class StrictRequest(Request):
         late = self.startedWriting or self._disconnected or self.finished or self.clientproto != b"HTTP/1.1"
         if late or (status == 100 and not expects):
             return
-        transport = self.channel.transport
-        if transport is None:
-            return
-        reason = RESPONSES.get(status, b"Interim")
-        lines = [b"%s: %s\r\n" % line for line in fields.end_to_end()]
-        transport.writeSequence([b"HTTP/1.1 %d %s\r\n" % (status, reason), *lines, b"\r\n"])
+        self.channel.write_interim(status, RESPONSES.get(status, b"Interim"), fields)
 
     def handleContentChunk(self, data: bytes) -> None:
         """The same for a body without a declared length."""

@@ -7,6 +7,7 @@ from klein import Klein
 from .account import account_for_refusal
 from .channel import StrictChannel
 from .deliver import Delivery
+from .departures import Departures
 from .request import StrictRequest
 from .serving import Serving
 from .site import ObjectSite
@@ -30,8 +31,13 @@ class Objects:
 class PublicSite(ObjectSite):
     """The site of the public listener."""
 
-    def __init__(self, serving: Serving) -> None:
-        super().__init__(Objects(serving).app.resource(), has_room=serving.has_room, reactor=serving.clock)
+    def __init__(self, serving: Serving, departures: Departures) -> None:
+        super().__init__(
+            Objects(serving).app.resource(),
+            has_room=serving.has_room,
+            departures=departures,
+            reactor=serving.clock,
+        )
         self._serving = serving
 
     def refused(self, channel: StrictChannel, status: int, sent: int) -> None:

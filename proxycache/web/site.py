@@ -13,13 +13,17 @@ from proxycache.log import make_logger
 
 from .channel import StrictChannel
 from .closing import Connections
+from .departures import Departures
 from .request import StrictRequest
 
 _log = make_logger()
 
 
 class StrictSite(Site):
-    """A site of such connections."""
+    """A site of such connections.
+
+    @ivar departures: finds out which clients have left while nothing is read from them; None: they are not found out.
+    """
 
     protocol: Any = StrictChannel
 
@@ -28,9 +32,11 @@ class StrictSite(Site):
         resource: IResource,
         requestFactory: Any = StrictRequest,
         has_room: Callable[[int], bool] = lambda number: True,
+        departures: Departures | None = None,
         **arguments: object,
     ) -> None:
         Site.__init__(self, resource, requestFactory=requestFactory, parsePOSTFormSubmission=False, **arguments)
+        self.departures = departures
         self._has_room = has_room
         self._crowded = False
         self.connections = Connections()

@@ -28,6 +28,7 @@ from proxycache.store.cachefile import CacheFiles
 from proxycache.store.descriptors import Descriptors
 from proxycache.store.disk import Disk
 from proxycache.store.space import Space, SpaceLimits
+from proxycache.web.departures import Departures
 from proxycache.web.metrics import Metrics
 from proxycache.web.resource import PublicSite
 from proxycache.web.serving import Serving
@@ -83,7 +84,7 @@ async def test_served_from_the_origin_until_the_connection_is_back(tmp_path: Pat
         serving = Serving(
             reactor, (policy,), origin_client, manager, accounts, metrics, time.time, 1, 30.0, lambda line: None, b"us"
         )
-        port = reactor.listenTCP(0, PublicSite(serving), interface="127.0.0.1")
+        port = reactor.listenTCP(0, PublicSite(serving, Departures(reactor)), interface="127.0.0.1")
         url = f"http://127.0.0.1:{port.getHost().port}/a.bin"
         try:
             for _ in range(2):
