@@ -11,8 +11,15 @@ from tests.integration.rig import KIB, MIB, Rig, Thing
 from tests.servers.deadline import until
 from tests.servers.fetch import same
 from tests.servers.origin import Fault
+from tests.servers.proxycache import Config
 
 SMALL, LARGE = 100, 20 * MIB + 7
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    """No deadline ends what nobody waits for."""
+    return {"fetch": {"first_byte_timeout": 300, "idle_timeout": 1}}
 
 
 def connected(thing: Thing) -> socket.socket:

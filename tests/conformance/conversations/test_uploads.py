@@ -9,6 +9,7 @@ import pytest
 from tests.conformance.conversations.conversation import Room, chunked, response
 from tests.integration.rig import MIB, Rig, told
 from tests.servers.byhand import Peer, connect
+from tests.servers.deadline import until
 from tests.servers.fetch import same
 from tests.servers.origin import Fault, Pattern
 from tests.servers.proxycache import Config, Proxycache
@@ -296,6 +297,20 @@ class TestBrokenOff:
             client.head()
             client.reset()
             assert origin.rest() == b"01234"
+
+    def test_by_a_client_that_is_held_up(self, room: Room, proxy: Proxycache) -> None:
+        """Nothing is read from it for now; it is found out before the origin has failed for it."""
+
+        def left() -> float:
+            return sum(value for name, value in proxy.metrics().items() if name.endswith('status="499"}'))
+
+        before, failures = left(), failures_of_origins(proxy)
+        client, origin, _ = room.begin("PUT", f"Content-Length: {LARGE.length}")
+        with client, origin:
+            client.send_while_taken(next_of(pieces_of(LARGE)), PATIENCE)
+            client.reset()
+            until(lambda: left() == before + 1, "it to be found out")
+        assert failures_of_origins(proxy) == failures
 
     def test_by_the_client_in_a_bad_chunk(self, room: Room) -> None:
         client, origin, _ = room.begin("PUT", "Transfer-Encoding: chunked", body=b"5\r\n01234\r\n")
