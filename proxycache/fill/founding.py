@@ -234,7 +234,9 @@ class Founding:
         why_not = refusal(known.status, probe.sent.fields, fields, origin.ttls, now, origin.set_cookie)
         if why_not is None:
             stale.renew(_judged(evolve(renewed, fields=without_cookies(origin.set_cookie, fields)), origin))
-            stale.leads_to(probe.sent.url, response)
+            if probe.sent.method == "GET":
+                # A signature may be good for the one method alone.
+                stale.leads_to(probe.sent.url, response)
             return _obtained(stale, response.status, fields)
         if probe.question.personal or why_not == "set-cookie":
             # For this client alone: what is stored for others stays as it is.

@@ -150,11 +150,6 @@ class OriginClient:
             except (OriginUnreachable, OriginTimeout, MalformedAnswer) as failed:
                 if wish.cancelled:
                     raise CancelledError from failed
-                if request.resolved is not None:
-                    # By now its redirects may lead elsewhere.
-                    request = evolve(request, resolved=None)
-                    failures -= 1
-                    continue
                 if failed.retry_after is not None:
                     # Not asked, since others were in vain.
                     raise
@@ -164,6 +159,11 @@ class OriginClient:
                 if isinstance(failed, (OriginUnreachable, OriginSilent)) and failed.kept:
                     # The connection was one we kept, and may have died long ago: that says nothing of the origin.
                     fresh = True
+                    failures -= 1
+                    continue
+                if request.resolved is not None:
+                    # By now its redirects may lead elsewhere.
+                    request = evolve(request, resolved=None)
                     failures -= 1
                     continue
             if response is not None and not is_transient(response.status, response.fields):
@@ -191,6 +191,7 @@ class OriginClient:
                 delay=delay,
                 why=error or self._last_error[request.origin.name],
             )
+            request = evolve(request, resolved=None)
             await deferLater(self._reactor, delay)
 
     async def _reachable(self, request: OriginRequest, attempts: int) -> OriginRequest:

@@ -69,12 +69,20 @@ def test_one_reader_is_counted_once(moved: Thing, other: Origin) -> None:
     assert len(other.log) > 1, "several windows, or this shows nothing"
 
 
-def test_so_are_a_look_and_a_seek(moved: Thing, other: Origin) -> None:
-    assert moved.get(method="HEAD").status == 200
+def test_so_are_seeks(moved: Thing, other: Origin) -> None:
     part(moved, LATE)
     part(moved, EARLY)
     exact(moved.get(), CONTENT)
     assert len(moved.requests) == 1
+
+
+def test_a_look_is_asked_for_on_its_own(moved: Thing, other: Origin) -> None:
+    """A signature may be for the one method alone."""
+    other.fault("film", Fault(status=403), None, when=lambda served: served.method == "GET" and is_first(served))
+    assert moved.get(method="HEAD").status == 200
+    part(moved, LATE)
+    exact(moved.get(), CONTENT)
+    assert [served.method for served in moved.requests] == ["HEAD", "GET"]
 
 
 def test_and_one_who_asks_whether_it_is_the_same(moved: Thing, other: Origin) -> None:
@@ -120,6 +128,19 @@ def test_so_it_is_where_nobody_is_any_more(rig: Rig, third: Origin, other: Origi
         asked_anew(moved)
     finally:
         third.start()
+
+
+def test_a_kept_connection_that_has_died_says_nothing_of_it(moved: Thing, other: Origin) -> None:
+    part(moved, EARLY)
+    other.fault("film", Fault(refuse=True))
+    part(moved, LATE)
+    assert len(moved.requests) == 1
+
+
+def test_so_it_is_where_it_fails(moved: Thing, other: Origin) -> None:
+    part(moved, EARLY)
+    other.fault("film", Fault(status=503), None, when=is_first)
+    asked_anew(moved)
 
 
 def test_where_the_origin_is_away_what_is_known_will_do(rig: Rig, other: Origin) -> None:
