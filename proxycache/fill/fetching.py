@@ -21,6 +21,7 @@ from proxycache.policy.entry import Representation
 from proxycache.policy.readahead import MAX_WINDOW, NEAR
 from proxycache.policy.retrying import MAX_ATTEMPTS, MIN_PROGRESS, retry_delay
 from proxycache.policy.storing import forbidden
+from proxycache.policy.validators import if_range
 
 from .chunkbuffer import BufferState
 from .contents import MAX_KEPT, MAX_WRITING, Contents
@@ -255,10 +256,11 @@ class Fetching:
                     other.cut(start)
             run = Run(self, start, stop, priority)
             fields = request.fields.adding((b"Range", format_range(start, stop)))
-            validator, now = self._generation.representation.validator, self._around.clock.seconds()
-            if validator is not None and not self._around.refused.lasts(request.origin.name, Alteration.IF_RANGE, now):
+            known, now = self._generation.representation, self._around.clock.seconds()
+            bound = if_range(known.validator, known.fields)
+            if bound and not self._around.refused.lasts(request.origin.name, Alteration.IF_RANGE, now):
                 run.bound = True
-                fields = fields.adding((b"If-Range", validator.value))
+                fields = fields.adding(*bound)
             sent = evolve(request, fields=fields, asked=RangeSpec(start, stop - 1), joins=True)
         if sparse:
             # What they do not complete has no need to be complete, unless somebody comes again.

@@ -18,6 +18,7 @@ from proxycache.policy.answers import (
     changed_since,
     confirms,
     contradicts,
+    has_other_tag,
     length_of_part,
     outdates,
     told_length,
@@ -33,7 +34,7 @@ from proxycache.policy.origins import OriginPolicy
 from proxycache.policy.readahead import FIRST_WINDOW
 from proxycache.policy.retrying import is_transient
 from proxycache.policy.storing import dated, refusal, renewed_fields, storable_fields
-from proxycache.policy.validators import strong_validator
+from proxycache.policy.validators import binding_validator
 
 from .generation import Generation
 from .probe import Answer, Obtained, Probe, Question, Relayed, Told
@@ -188,7 +189,7 @@ class Founding:
             status=200 if response.status == 206 else response.status,
             fields=fields,
             length=length,
-            validator=strong_validator(response.fields, response.response_time),
+            validator=binding_validator(response.fields, length, response.response_time),
             request_time=response.request_time,
             response_time=response.response_time,
             vary=variant_beside(response.fields, sent.fields.without(CONDITIONAL), others),
@@ -307,6 +308,7 @@ class Founding:
                 and known.status == representation.status
                 and known.fields.members(b"content-encoding") == representation.fields.members(b"content-encoding")
                 and not changed_since(known, representation.fields, representation.response_time)
+                and not has_other_tag(known, representation.fields)
             ):
                 return generation
         return None

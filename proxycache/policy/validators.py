@@ -102,6 +102,27 @@ def bound_by_date(fields: Fields, length: int | None, now: float) -> bool:
     return length is not None and not fields.members(b"content-encoding") and _strong_date(fields, now) is not None
 
 
+def binding_validator(fields: Fields, length: int | None, now: float) -> Validator | None:
+    """What other answers may be joined to this one under: its strong validator, else what L{bound_by_date}.
+
+    Where that is a date beside a weak tag, the lengths and the tags have to agree as well.
+    """
+    validator = strong_validator(fields, now)
+    return _strong_date(fields, now) if validator is None and bound_by_date(fields, length, now) else validator
+
+
+def if_range(validator: Validator | None, fields: Fields) -> tuple[Line, ...]:
+    """The condition under which a part of a version is asked for; none where there is none that may be sent.
+
+    A date may not where there is a tag as well (section 13.1.5): what comes is compared in any case.
+
+    @param fields: those of the version.
+    """
+    if validator is None or (validator.is_date and parse_etag(fields.first(b"etag")) is not None):
+        return ()
+    return ((b"If-Range", validator.value),)
+
+
 LAST_MODIFIED_SECONDS = 2
 """How much older than Date a Last-Modified must be to be asked by: its second may have been over only half-way."""
 

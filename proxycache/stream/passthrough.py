@@ -20,11 +20,11 @@ from proxycache.errors import (
 )
 from proxycache.interfaces import IBodyReceiver, IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.policy.altered import refuses_condition
-from proxycache.policy.answers import BodyExtent, Versioned, body_extent, changed_since, end_told
+from proxycache.policy.answers import BodyExtent, Versioned, body_extent, changed_since, end_told, has_other_tag
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.redirects import REDIRECT_STATUSES
 from proxycache.policy.retrying import MAX_ATTEMPTS, MIN_PROGRESS
-from proxycache.policy.validators import strong_validator
+from proxycache.policy.validators import binding_validator, if_range
 
 YIELD_SECONDS = 0.2
 """A client that takes nothing for so long lets others have its connection, where its body can be resumed.
@@ -61,7 +61,8 @@ class PassthroughProducer:
         self._stop = stop
         self._version = version
         self._validator = version.validator
-        self._bound = self._validator is not None
+        self._condition = if_range(version.validator, version.fields)
+        self._bound = bool(self._condition)
         self._accounts = accounts
         self._consumer: IConsumer | None = None
         self._response: IOriginResponse | None = None
@@ -233,8 +234,8 @@ class PassthroughProducer:
         whole = self.cursor == 0 and self._stop is None
         if not whole:
             fields = fields.adding((b"Range", format_range(self.cursor, self._stop)))
-            if self._validator is not None and self._bound:
-                fields = fields.adding((b"If-Range", self._validator.value))
+            if self._bound:
+                fields = fields.adding(*self._condition)
         request = evolve(
             self._request,
             fields=fields,
@@ -275,9 +276,10 @@ class PassthroughProducer:
         extent = body_extent(response.status, response.fields, asked, response.body_length)
         if response.fields.members(b"content-encoding") != self._version.fields.members(b"content-encoding"):
             raise InvalidAnswer("the same version in another encoding")
-        theirs = strong_validator(response.fields, response.response_time)
+        theirs = binding_validator(response.fields, extent.length, response.response_time)
         changed = changed_since(self._version, response.fields, response.response_time)
-        if self._validator is None or theirs != self._validator or changed:
+        other = changed or has_other_tag(self._version, response.fields)
+        if self._validator is None or theirs != self._validator or other:
             raise ObjectChanged("the object changed at the origin")
         if extent.length is None and response.status == 206:
             raise InvalidAnswer("a part that does not tell the complete length")

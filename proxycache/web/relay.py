@@ -22,7 +22,7 @@ from proxycache.policy.invalidation import SAFE_METHODS, invalidated_targets
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.responding import Answer, conditional_answer
 from proxycache.policy.retrying import MAX_ATTEMPTS
-from proxycache.policy.validators import strong_validator
+from proxycache.policy.validators import binding_validator
 from proxycache.stream.passthrough import PassthroughProducer
 
 from .exchange import Exchange
@@ -182,8 +182,9 @@ class Relay:
         self._serving.accounts.passthroughs[cause] += 1
         placed = exchange.method == "GET" and not is_foreign(exchange.fields)
         start, complete = _start_and_length(response) if placed else (None, None)
-        validator = strong_validator(response.fields, response.response_time) if start is not None else None
-        version = Version(response.fields, complete, validator, response.response_time)
+        answered = response.response_time
+        validator = binding_validator(response.fields, complete, answered) if start is not None else None
+        version = Version(response.fields, complete, validator, answered)
         extent = BodyExtent(start or 0, None if length is None else (start or 0) + length, complete)
 
         def passthrough(cursor: int) -> PassthroughProducer:

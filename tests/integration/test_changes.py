@@ -12,6 +12,7 @@ from tests.servers.proxycache import Config
 
 NEW = 1_000_000
 """Seed of the new versions."""
+LONG_AGO, LATER = (formatdate(seconds, usegmt=True) for seconds in (1_000_000_000, 1_000_000_001))
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +230,30 @@ class TestValidators:
             exact_part(answer, new, 0, 3 * MIB + 1)
         else:
             aborted(answer, film.body)
+
+    def test_a_date_beside_it_does(self, rig: Rig) -> None:
+        film = rig.put(4 * MIB, etag='W/"v1"', last_modified=LONG_AGO)
+        film.get_part(3 * MIB, 4 * MIB)
+        film.get_part(0, 100)
+        film.get_whole()
+        film.assert_sent_once()
+        assert {served.field("If-Range") for served in film.requests} == {None}, "a date may not where there is a tag"
+
+    @pytest.mark.parametrize(
+        ("etag", "last_modified", "length"),
+        [('W/"v2"', LONG_AGO, 4 * MIB), ('W/"v1"', LATER, 4 * MIB), ('W/"v1"', LONG_AGO, 4 * MIB + 1)],
+    )
+    def test_but_not_what_differs_in_any_of_them(self, rig: Rig, etag: str, last_modified: str, length: int) -> None:
+        film = rig.put(4 * MIB, etag='W/"v1"', last_modified=LONG_AGO)
+        film.get_part(0, 100)
+        new = Pattern(length, seed=NEW)
+        film.origin.put(film.path, new, etag=etag, last_modified=last_modified)
+        answer = film.get(f"0-{3 * MIB}")
+        if answer.complete:
+            exact_part(answer, new, 0, 3 * MIB + 1)
+        else:
+            aborted(answer, film.body)
+        exact(film.get(), new)
 
     def test_without_a_validator_the_length_joins_nothing(self, rig: Rig) -> None:
         film = rig.put(4 * MIB, etag=None)

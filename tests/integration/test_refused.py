@@ -4,7 +4,7 @@ from email.utils import formatdate
 
 import pytest
 
-from tests.integration.rig import KIB, Rig, Thing, exact, exact_part, told
+from tests.integration.rig import KIB, MIB, Rig, Thing, exact, exact_part, told
 from tests.servers.fetch import Answer
 from tests.servers.origin import Fault, Literal, Origin
 from tests.servers.proxycache import Config
@@ -148,6 +148,13 @@ class TestWeakTags:
         film.get_whole()
         answer = film.get_part(1000, 2000, ("If-Match", asked))
         is_out_of_the_cache(film, answer)
+
+    def test_a_seek_to_what_is_not_there_yet(self, rig: Rig) -> None:
+        """An origin that compares strongly would end the playback."""
+        film = rig.put(8 * MIB, etag=A_WEAK_ONE, last_modified=LONG_AGO)
+        film.get_part(0, 100)
+        film.get_part(6 * MIB, 7 * MIB, ("If-Match", '"v1"'))
+        assert all(served.status == 206 for served in film.requests)
 
     def test_it_does_not_in_if_range(self, rig: Rig) -> None:
         film = rig.put(300 * KIB, etag=A_WEAK_ONE, last_modified=LONG_AGO)

@@ -17,7 +17,7 @@ from proxycache.policy.answers import (
 )
 from proxycache.policy.byterange import ByteRange, RangeSpec, format_content_range, parse_range, resolve
 from proxycache.policy.fields import Fields
-from proxycache.policy.validators import strong_validator
+from proxycache.policy.validators import binding_validator
 
 from .casefile import Case, cases
 from .samples import NOW, stored
@@ -76,7 +76,7 @@ def test_a_body_is_never_put_at_another_place_than_asked(length: int, data: st.D
 @cases("versions", "known", "status", "response", "extent", "verdict")
 def test_is_it_the_version_that_is_known(case: Case) -> None:
     fields = case.fields("known")
-    known = stored(*fields, length=100, validator=strong_validator(fields, NOW))
+    known = stored(*fields, length=100, validator=binding_validator(fields, 100, NOW))
     start, stop, length = case["extent"]
     extent = BodyExtent(start, or_none(stop), or_none(length))
     match case["verdict"]:

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from proxycache.policy.validators import (
     ETag,
     Validator,
+    binding_validator,
+    if_range,
     parse_etag,
     parse_etag_list,
     revalidating_fields,
@@ -56,6 +58,15 @@ def test_strong_validators(case: Case) -> None:
     value = case.octets_or_none("validator")
     expected = None if value is None else Validator(value, is_date=case.get("date", False))
     assert strong_validator(case.fields("response"), NOW) == expected
+
+
+@cases("binding-validators", "response", "length", "validator", "if_range")
+def test_binding_validators(case: Case) -> None:
+    response, length = case.fields("response"), case.get("length", 1000)
+    found = binding_validator(response, None if length < 0 else length, NOW)
+    assert (found and found.value) == case.octets_or_none("validator")
+    condition = ((b"If-Range", found.value),) if found is not None and case["if_range"] else ()
+    assert if_range(found, response) == condition
 
 
 @cases("conditions", "stored", "asked")
