@@ -136,12 +136,14 @@ class OriginStatus(OriginError):
     """The origin answered with a status that carries no bytes of the object.
 
     @ivar status: the status code, 100 to 599.
+    @ivar refused: whether it wants to be left alone: who has nothing yet is told at once.
     """
 
-    def __init__(self, status: int, retry_after: float | None = None) -> None:
+    def __init__(self, status: int, retry_after: float | None = None, refused: bool = False) -> None:
         super().__init__(f"origin answered {status}")
         self.status = status
         self.retry_after = retry_after
+        self.refused = refused
 
 
 class PersonalAnswer(OriginError):

@@ -18,6 +18,7 @@ from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.cookies import refuses
 from proxycache.policy.entry import Representation
+from proxycache.policy.failing import credential, status_error
 from proxycache.policy.readahead import MAX_WINDOW, NEAR
 from proxycache.policy.retrying import MAX_ATTEMPTS, MIN_PROGRESS, retry_delay
 from proxycache.policy.storing import forbidden
@@ -300,7 +301,7 @@ class Fetching:
             self._know_length(run.start)
             return extent
         if response.status not in (200, 206):
-            raise OriginStatus(response.status)
+            raise status_error(response.status, response.fields, response.response_time)
         asked = run.asked
         extent = body_extent(response.status, response.fields, asked, response.body_length)
         check_version(self._generation.representation, response.status, response.fields, extent, response.response_time)
@@ -383,6 +384,8 @@ class Fetching:
         elif isinstance(error, PersonalAnswer):
             self._fail_alike(run.request, error)
             self._go_on()
+        elif isinstance(error, OriginStatus) and error.refused:
+            self._refused(run, error)
         else:
             self._broken(run, error)
 
@@ -413,6 +416,15 @@ class Fetching:
                 self._waiters.fail_one(reader.waiter, reader.position, error)
         return believed
 
+    def _refused(self, run: Run, error: OriginStatus) -> None:
+        """The origin wants to be left alone by one credential; who waits with another one asks for himself."""
+        for reader in list(self._generation.readers):
+            waiter, position = reader.waiter, reader.position
+            in_it = run.position <= position and (run.stop is None or position < run.stop)
+            if waiter is not None and in_it and _alike(run.request, reader.request):
+                self._waiters.fail_one(waiter, position, error)
+        self._ask_on()
+
     def _broken(self, run: Run, error: Exception) -> None:
         """Ask for the rest, at once where there was some progress, but not for ever where there is next to none."""
         failures = 0 if run.new_bytes >= MIN_PROGRESS else run.failures + run.answered
@@ -422,7 +434,7 @@ class Fetching:
             delay = 0.0
         elif run.answered and not isinstance(error, InvalidAnswer):
             # A request that failed was tried again by the origin's client; a body was not.
-            delay = retry_delay(failures, None)
+            delay = retry_delay(failures)
         if delay is None:
             self._waiters.fail(error, run.position, run.stop)
             return
@@ -509,3 +521,8 @@ def _is_personal(response: IOriginResponse, request: OriginRequest) -> bool:
     if forbidden(response.status, request.fields, response.fields) is not None:
         return True
     return refuses(request.origin.set_cookie, response.fields, response.response_time)
+
+
+def _alike(one: OriginRequest | None, other: OriginRequest) -> bool:
+    """Whether an origin limits two requests together."""
+    return one is None or credential(one.fields) == credential(other.fields)

@@ -28,6 +28,7 @@ from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.collapsing import may_share
 from proxycache.policy.cookies import without_cookies
 from proxycache.policy.entry import Representation
+from proxycache.policy.failing import failure_told
 from proxycache.policy.fields import Fields, parse_content_length
 from proxycache.policy.freshness import useful_until
 from proxycache.policy.origins import OriginPolicy
@@ -95,7 +96,8 @@ class Founding:
             # In place of a HEAD, which wants to know of the whole.
             response.abort()
             return Told(self._told(response, length_of_part(response.fields), probe), 206, alone=True)
-        return evolve(answer, sent=probe.sent.fields)
+        failure = failure_told(response.status, response.fields, response.response_time)
+        return evolve(answer, sent=probe.sent.fields, failure=failure)
 
     def _founded(self, response: IOriginResponse, probe: Probe) -> Answer:
         sent, target, stale = probe.sent, probe.question.target, probe.question.stale

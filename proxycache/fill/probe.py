@@ -16,7 +16,7 @@ from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from proxycache.errors import ObjectChanged
+from proxycache.errors import ObjectChanged, OriginStatus
 from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.policy.accept import asked_alike, selects
 from proxycache.policy.altered import Alteration, Refused
@@ -24,6 +24,7 @@ from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.collapsing import HitForMiss, is_anonymous, may_share, worth_waiting
 from proxycache.policy.entry import Representation
+from proxycache.policy.failing import Failed, credential
 from proxycache.policy.fields import Fields
 from proxycache.policy.freshness import ever_reusable
 from proxycache.policy.origins import ObjectTarget
@@ -71,6 +72,7 @@ class Relayed:
     @ivar status: the origin's.
     @ivar cause: token for Cache-Status.
     @ivar failed: whether the origin failed with a status that was tried again in vain.
+    @ivar failure: how it failed, None where it did not.
     @ivar unstorable: whether the answer, as it is, may not be stored, so that the next one is likely to be no better.
     @ivar sent: the fields of the request that it answers.
     """
@@ -81,6 +83,7 @@ class Relayed:
     failed: bool = False
     unstorable: bool = False
     sent: Fields = field(factory=Fields)
+    failure: Failed | None = None
 
 
 @frozen
@@ -110,6 +113,7 @@ class Question:
     @ivar asked: the range the client asked for, None for the whole.
     @ivar stale: the generation to revalidate, None where there is none.
     @ivar head: only the fields matter; the body is dropped. The request is a HEAD, or a GET in its place.
+    @ivar stands_in: whether what is stale stands in where the origin gives no answer.
     @ivar priority: how urgent it is.
     @ivar recorded: whether it is known what is recorded for the target; if not, the answer is for those who ask
         meanwhile, and is not recorded.
@@ -120,6 +124,7 @@ class Question:
     asked: RangeSpec | None
     stale: Generation | None = None
     head: bool = False
+    stands_in: bool = False
     priority: Priority = Priority.CRITICAL
     recorded: bool = True
 
@@ -251,6 +256,7 @@ class Probe:
             and (question.personal or not mine.personal)
             and self.sent.attempts >= question.request.attempts
             and self.sent.patient >= question.request.patient
+            and self.sent.dispensable >= question.request.dispensable
             and not self.outdated
         )
 
@@ -374,11 +380,15 @@ class Probes:
     def _share(self, result: Answer | Failure, waiting: Waiting, probe: Probe) -> None:
         """Another's answer came: it serves this client as well, or his own request goes out."""
         if isinstance(result, Relayed):
-            waiting.answer.callback(evolve(result, response=None))
+            failed = result.failure
+            if failed is not None and failed.refused and _ask_as_one(waiting.question.request, probe.sent):
+                waiting.answer.errback(OriginStatus(result.status, failed.retry_after, refused=True))
+            else:
+                waiting.answer.callback(evolve(result, response=None))
             return
         if isinstance(result, Obtained):
             result = evolve(result, brought=None)
-        if isinstance(result, Failure) and result.check(ObjectChanged):
+        if isinstance(result, Failure) and (result.check(ObjectChanged) or waiting.question.stands_in):
             waiting.answer.errback(result)
             return
         target, request = waiting.question.target, waiting.question.request
@@ -403,6 +413,11 @@ class Probes:
             # Which fields select is known now: one request for each variant will do.
             waiting.again = True
             self._join_or_send(waiting)
+
+
+def _ask_as_one(one: OriginRequest, other: OriginRequest) -> bool:
+    """Whether the origin takes two requests for those of one client, when it limits them."""
+    return credential(one.fields) == credential(other.fields)
 
 
 def _place(question: Question) -> int:

@@ -23,9 +23,10 @@ from proxycache.errors import (
 )
 from proxycache.interfaces import IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
+from proxycache.policy.failing import failure_of, failure_told
 from proxycache.policy.loglines import loggable
 from proxycache.policy.origins import OriginPolicy
-from proxycache.policy.retrying import MAX_ATTEMPTS, is_transient, retry_after, retry_delay
+from proxycache.policy.retrying import MAX_ATTEMPTS, is_transient, retry_delay
 
 from .agent import TargetAgent
 from .endpoints import OriginEndpoints
@@ -36,6 +37,7 @@ from .response import OriginResponse
 from .sending import Claim, Sender
 from .slots import Slot, Slots
 from .timeouts import Timeouts
+from .turns import Turns
 
 SAFE_TO_REPEAT = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods whose request may be sent again when a kept connection turns out to be dead (RFC 9110, section 9.2.2)."""
@@ -80,6 +82,7 @@ class OriginClient:
         )
         self._reach = Reach(reactor, self._fresh_agent.connect_and_close)
         self._sender = Sender(reactor, self._reach, timeouts, accounts, now, origins)
+        self._turns = Turns(reactor)
         self._slots = slots
         self._timeouts = timeouts
         self._accounts = accounts
@@ -173,13 +176,13 @@ class OriginClient:
             if response is not None:
                 self._last_error[request.origin.name] = f"answered {response.status}"
                 if failures < patient:
-                    delay = retry_delay(failures, retry_after(response.fields, self._now()))
+                    delay = self._delay(request, response, failures)
                 if delay is None:
                     return response
                 response.abort()
             if error is not None:
                 if failures < most and _may_be_over(error, request):
-                    delay = retry_delay(failures, None)
+                    delay = retry_delay(failures)
                 if delay is None:
                     self._give_up(error, claim, failures)
                     raise error
@@ -209,6 +212,13 @@ class OriginClient:
         await self._reach.check(request.url, attempts)
         return request
 
+    def _delay(self, request: OriginRequest, response: OriginResponse, failures: int) -> float | None:
+        """Seconds until another attempt, None for none. What was begun waits for its turn, others are told at once."""
+        failed = failure_told(response.status, response.fields, self._now())
+        if failed is not None and failed.refused:
+            return 0.0 if request.begun and failures < MAX_ATTEMPTS else None
+        return retry_delay(failures)
+
     def _give_up(self, error: OriginError, claim: Claim, failures: int) -> None:
         """Remember what may be so for the next request as well."""
         if isinstance(error, MalformedAnswer) or (claim.connected and isinstance(error, OriginSilent)):
@@ -219,7 +229,41 @@ class OriginClient:
 
     async def _attempt(self, request: OriginRequest, wish: _Wish, claim: Claim, fresh: bool) -> OriginResponse:
         """@param fresh: on a new connection."""
-        claim.slot = slot = wish.slot = await self._slot(request, wish, claim)
+        probe = await self._turn_and_slot(request, wish, claim)
+        asked, turns = self._reactor.seconds(), self._turns
+        try:
+            response = await self._send(request, wish, claim, fresh)
+            failed = failure_told(response.status, response.fields, self._now())
+            if failed is not None and is_transient(response.status, response.fields):
+                turns.failed(request, failed)
+            else:
+                turns.answered(request, asked)
+            return response
+        except OriginError as error:
+            if claim.connected and isinstance(error, (OriginUnreachable, OriginSilent)) and not error.kept:
+                turns.failed(request, failure_of(error))
+            raise
+        finally:
+            if probe:
+                turns.done(request)
+
+    async def _turn_and_slot(self, request: OriginRequest, wish: _Wish, claim: Claim) -> bool:
+        """Wait for both; whether it is a probe. Others may be told something while it waits for a connection."""
+        while True:
+            probe = await self._turns.take(request)
+            try:
+                claim.slot = await self._slot(request, wish, claim)
+            except BaseException:
+                if probe:
+                    self._turns.done(request)
+                raise
+            if probe or self._turns.is_due(request):
+                return probe
+            claim.slot.release()
+
+    async def _send(self, request: OriginRequest, wish: _Wish, claim: Claim, fresh: bool) -> OriginResponse:
+        slot = wish.slot = claim.slot
+        assert slot is not None
         try:
             response = await self._sender.follow(request, claim, self._fresh_agent if fresh else self._agent)
         except BaseException:

@@ -21,7 +21,6 @@ MIN_RATE = 100.0
 """Bytes a second, on average over the deadline for the next byte, that count as progress of an object's body."""
 
 FIRST_DELAY_SECONDS = 0.5
-MAX_DELAY_SECONDS = 30.0
 
 RETRYABLE_STATUSES = frozenset({429, 500, 502, 503, 504})
 
@@ -45,33 +44,6 @@ FAILING_SECONDS = 5.0
 """How long a URL that answered with a failure, or a host that gave no answer, is taken to go on so."""
 
 MAX_FAILING = 1024
-
-
-class Failing:
-    """URLs whose last answer was a failure: who asks anew gets what comes, without attempts that others made in vain.
-
-    For requests of clients that have nothing yet; a body that was begun is worth every attempt.
-
-    Times are seconds, of one clock.
-    """
-
-    def __init__(self) -> None:
-        self._until: OrderedDict[bytes, float] = OrderedDict()
-
-    def note(self, url: bytes, now: float) -> None:
-        """It answered with a failure, and no attempt is left."""
-        self._until[url] = now + FAILING_SECONDS
-        self._until.move_to_end(url)
-        while len(self._until) > MAX_FAILING:
-            self._until.popitem(last=False)
-
-    def over(self, url: bytes) -> None:
-        """It answered."""
-        self._until.pop(url, None)
-
-    def lasts(self, url: bytes, now: float) -> bool:
-        """Whether another attempt is hardly worth its time."""
-        return now < self._until.get(url, 0.0)
 
 
 def least_progress(response: Fields, length: int | None, seconds: float) -> float:
@@ -163,17 +135,14 @@ def retry_after(fields: Fields, now: float) -> float | None:
     return None if date is None else max(0.0, date - now)
 
 
-def retry_delay(failures: int, retry_after: float | None) -> float | None:
+def retry_delay(failures: int) -> float | None:
     """Seconds to wait before the next attempt, or None to give up.
 
-    The wait doubles from L{FIRST_DELAY_SECONDS}; Retry-After (RFC 9110, section 10.2.3) may lengthen it, and one
-    beyond L{MAX_DELAY_SECONDS} means giving up: it is the client's to wait that long.
+    The wait doubles from L{FIRST_DELAY_SECONDS}.
 
     @param failures: attempts that failed in a row, 1 or more.
     """
     if failures >= MAX_ATTEMPTS:
         return None
-    delay: float = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** (failures - 1))
-    if retry_after is None:
-        return delay
-    return None if retry_after > MAX_DELAY_SECONDS else max(delay, retry_after)
+    delay: float = FIRST_DELAY_SECONDS * 2.0 ** (failures - 1)
+    return delay

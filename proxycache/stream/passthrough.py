@@ -15,13 +15,13 @@ from proxycache.errors import (
     FillPreempted,
     InvalidAnswer,
     ObjectChanged,
-    OriginStatus,
     UnframedEnd,
 )
 from proxycache.interfaces import IBodyReceiver, IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.policy.altered import refuses_condition
 from proxycache.policy.answers import BodyExtent, Versioned, body_extent, changed_since, end_told, has_other_tag
 from proxycache.policy.byterange import RangeSpec, format_range
+from proxycache.policy.failing import status_error
 from proxycache.policy.redirects import REDIRECT_STATUSES
 from proxycache.policy.retrying import MAX_ATTEMPTS, MIN_PROGRESS
 from proxycache.policy.validators import binding_validator, if_range
@@ -272,7 +272,7 @@ class PassthroughProducer:
         if response.status in REDIRECT_STATUSES:
             raise ObjectChanged("the object has moved to where only the client may go")
         if response.status not in (200, 206):
-            raise OriginStatus(response.status)
+            raise status_error(response.status, response.fields, response.response_time)
         extent = body_extent(response.status, response.fields, asked, response.body_length)
         if response.fields.members(b"content-encoding") != self._version.fields.members(b"content-encoding"):
             raise InvalidAnswer("the same version in another encoding")

@@ -229,7 +229,8 @@ class ServeStream:
 
     def _is_enough(self, error: Exception) -> bool:
         """Whether a client that has nothing yet is told: it has waited out a deadline, or nothing better would come."""
-        return isinstance(error, (OriginSilent, MalformedAnswer)) and not self.bytes_by_source
+        refused = isinstance(error, OriginStatus) and error.refused
+        return (refused or isinstance(error, (OriginSilent, MalformedAnswer))) and not self.bytes_by_source
 
     async def _retry(self) -> Event:
         """Fetch the range again, at HIGH priority, within the deadline."""

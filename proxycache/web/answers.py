@@ -56,8 +56,8 @@ def answer_to(error: Exception) -> ErrorAnswer | None:
             return ErrorAnswer(504, f"origin timed out: {error}", _later(error))
         case OriginBusy() | ObjectChanged() | MetadataUnavailable():
             return ErrorAnswer(503, str(error), ((b"Retry-After", b"%d" % RETRY_AFTER_SECONDS),))
-        case OriginStatus(status=status) if status < 500 and status >= 400:
-            return ErrorAnswer(status, str(error))
+        case OriginStatus(status=status) if error.refused or (status < 500 and status >= 400):
+            return ErrorAnswer(status, str(error), _later(error))
         case InvalidAnswer() | MalformedAnswer():
             return ErrorAnswer(502, f"origin's answer is not valid: {error}")
         case OriginUnreachable():

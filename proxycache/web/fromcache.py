@@ -12,6 +12,7 @@ from proxycache.policy.amplification import Outlay
 from proxycache.policy.byterange import RangeSpec, wanted
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.entry import Representation
+from proxycache.policy.failing import Failed
 from proxycache.policy.freshness import Reuse, may_serve_on_error, remaining, reuse
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.refusing import may_have_grown
@@ -59,22 +60,21 @@ class FromCache:
                 return "end" if self._serving.ends.may_ask(target.key, self._serving.clock.seconds()) else None
         return None
 
-    def may_be_stale(self, target: ObjectTarget, stale: Generation, disconnected: bool = False) -> bool:
-        """Whether a generation may stand in for an origin that fails: a stale one, or one of a type that is not wanted.
-
-        @param disconnected: it gives no answer at all.
-        """
-        representation, fields = stale.representation, self._exchange.fields
+    def stands_in(self, target: ObjectTarget, left: Generation | None, failed: Failed) -> bool:
+        """Whether a generation may be the answer where the origin C{failed} so: a stale one, or one of another type."""
+        if left is None:
+            return False
+        representation, fields = left.representation, self._exchange.fields
         ttls, now = target.origin.ttls, self._serving.now()
         good = reuse(representation, fields, ttls, now, target.ends) is Reuse.FRESH or may_serve_on_error(
             representation,
             fields,
             ttls,
             now,
-            disconnected=disconnected,
+            disconnected=failed.status is None,
             stale_if_error=target.origin.stale_if_error,
         )
-        return good and self.why_not(target, stale) is None
+        return good and self.why_not(target, left) is None
 
     def hit(self, generation: Generation, asked: RangeSpec | None) -> CacheStatus:
         """What is told of an answer from a generation, without asking whether that may be reused."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attrs import evolve
+from twisted.python.failure import Failure
 
 from proxycache.errors import InvalidAnswer, ObjectChanged, OriginBusy, OriginError, OriginTimeout, UnsatisfiableRange
 from proxycache.fill.generation import Generation
@@ -13,6 +14,7 @@ from proxycache.policy.altered import Alteration, alteration, refuses
 from proxycache.policy.answers import is_of_another, told_length
 from proxycache.policy.byterange import RangeSpec, select
 from proxycache.policy.cachestatus import CacheStatus
+from proxycache.policy.failing import Ask, Failed, credential, failure_of
 from proxycache.policy.forwarding import CONDITIONAL
 from proxycache.policy.heads import head_failed, is_unknown
 from proxycache.policy.origins import ObjectTarget
@@ -41,15 +43,25 @@ class FromOrigin:
         @raise ObjectChanged: what was to be confirmed is another version: begin anew.
         """
         self._exchange.forwarding = status
-        target = question.target
+        target, stale = question.target, question.stale
+        if stale is not None and await self._stands_in_unasked(question, stale):
+            return
+        got: Obtained | Relayed | Told | OriginError
         try:
             got = await self._obtain(question)
-        except OriginError:
-            left = question.stale or self._serving.manager.unwanted(target, question.request.fields)
-            if left is None or not self._cache.may_be_stale(target, left, disconnected=True):
-                raise
-            await self._cache.serve(target, left, evolve(status, detail="origin-failed"))
+            failed = got.failure if isinstance(got, Relayed) else None
+        except OriginError as error:
+            got, failed = error, failure_of(error)
+        self._note(question, failed)
+        left = stale or self._serving.manager.unwanted(target, question.request.fields)
+        if failed is not None and left is not None and self._cache.stands_in(target, left, failed):
+            if isinstance(got, Relayed) and got.response is not None:
+                got.response.abort()
+            status = evolve(status, fwd_status=failed.status, detail="origin-failed")
+            await self._cache.serve(target, left, status)
             return
+        if isinstance(got, OriginError):
+            raise got
         if isinstance(got, Relayed):
             await self._not_stored(question, got, status)
             return
@@ -84,7 +96,7 @@ class FromOrigin:
         status = self._exchange.forwarding = CacheStatus(fwd="request", detail=refusal)
         failed = evolve(status, detail="origin-failed")
         try:
-            response = await self._relay.fetch(target, attempts=1)
+            response = await self._relay.fetch(target, attempts=1, dispensable=True)
         except OriginError:
             await self._cache.serve(target, generation, failed)
             return
@@ -104,19 +116,34 @@ class FromOrigin:
             return
         await self._relay.pass_on(target, response, status, refusal)
 
+    async def _stands_in_unasked(self, question: Question, stale: Generation) -> bool:
+        """Serve what is stale where the origin failed a moment ago, and that allows it; whether it was served."""
+        name, failing = _name(question), self._serving.failing
+        failed = failing.last(name)
+        if failed is None or not self._cache.stands_in(question.target, stale, failed):
+            return False
+        ask = failing.ask(name, self._serving.clock.seconds())
+        if ask is Ask.FIRST:
+            return False
+        if ask is Ask.BESIDE:
+            self._renew(_beside(question.target, question.request, stale))
+        await self._cache.serve(question.target, stale, CacheStatus(hit=True, detail="origin-failed"))
+        return True
+
     async def _obtain(self, question: Question) -> Obtained | Relayed | Told:
         target, stale, manager = question.target, question.stale, self._serving.manager
-        without_answer = stale is not None and self._cache.may_be_stale(target, stale, disconnected=True)
-        for_failure = stale is not None and self._cache.may_be_stale(target, stale)
-        failing = self._serving.failing.lasts(target.source_url, self._serving.clock.seconds())
+        without_answer = self._cache.stands_in(target, stale, Failed())
+        for_failure = self._cache.stands_in(target, stale, Failed(503))
+        failing = self._serving.failing.lasts(_name(question), self._serving.clock.seconds())
         request = evolve(
             question.request,
             # What is stored can be had at once, where it may stand in.
             attempts=1 if without_answer else MAX_ATTEMPTS,
             patient=not (for_failure or failing),
+            dispensable=for_failure,
             interim=self._exchange.request.write_interim,
         )
-        question = evolve(question, request=request)
+        question = evolve(question, request=request, stands_in=without_answer)
         got: Obtained | Relayed | Told
         if self._exchange.method == "HEAD":
             got = await self._obtain_head(evolve(question, head=True), instead=for_failure)
@@ -128,7 +155,6 @@ class FromOrigin:
                     raise
                 # It makes a mess of ranges; perhaps it gets the whole right.
                 got = await manager.obtain(evolve(question, asked=None))
-        self._note(target, got)
         return got
 
     async def _obtain_head(self, question: Question, instead: bool) -> Obtained | Relayed | Told:
@@ -150,12 +176,16 @@ class FromOrigin:
             told = await manager.obtain(by_head)
         except (OriginTimeout, OriginBusy):
             raise
-        except OriginError:
+        except OriginError as error:
+            if failure_of(error).refused:
+                raise
             got = await self._first_bytes(evolve(question, request=evolve(question.request, attempts=1)))
             if got is None:
                 raise
             return got
         failed = isinstance(told, Relayed) and head_failed(told.status) and not (instead and told.status >= 500)
+        if isinstance(told, Relayed) and told.failure is not None and told.failure.refused:
+            return told
         if not failed and not (isinstance(told, Relayed) and told.cause == "no-length"):
             return told
         if isinstance(told, Relayed) and told.response is not None:
@@ -175,34 +205,27 @@ class FromOrigin:
         for asked in (RangeSpec(0, 1), None):
             try:
                 got = await self._serving.manager.obtain(evolve(question, asked=asked))
-            except OriginError:
+            except OriginError as error:
+                if failure_of(error).refused:
+                    raise
                 continue
-            if not isinstance(got, Relayed) or got.status < 400:
+            if not isinstance(got, Relayed) or got.status < 400 or (got.failure is not None and got.failure.refused):
                 return got
             if got.response is not None:
                 got.response.abort()
         return None
 
-    def _note(self, target: ObjectTarget, got: Obtained | Relayed | Told) -> None:
+    def _note(self, question: Question, failed: Failed | None) -> None:
         """Remember a failure, so that the next client does not wait for the same attempts."""
-        failing = self._serving.failing
-        if not isinstance(got, Relayed):
-            failing.over(target.source_url)
-        elif got.response is not None and got.response.status in RETRYABLE_STATUSES:
-            failing.note(target.source_url, self._serving.clock.seconds())
-        elif got.response is not None:
-            failing.over(target.source_url)
+        name, failing = _name(question), self._serving.failing
+        if failed is None:
+            failing.over(name)
+        else:
+            failing.note(name, failed, self._serving.clock.seconds())
 
     async def _not_stored(self, question: Question, got: Relayed, status: CacheStatus) -> None:
-        """The origin's answer is for this client alone, or a failure that what is stored may stand in for."""
-        target, stale = question.target, question.stale
-        response = got.response
-        failed = got.status >= 500 or got.status == 429
-        if failed and stale is not None and self._cache.may_be_stale(target, stale):
-            if response is not None:
-                response.abort()
-            await self._cache.serve(target, stale, evolve(status, fwd_status=got.status, detail="origin-failed"))
-            return
+        """The origin's answer is for this client alone."""
+        target, response = question.target, got.response
         method = self._exchange.method
         if got.cause == "no-length" and question.recorded and method == "GET":
             refill(self._serving.manager, target, self._exchange.upstream(target), question.asked)
@@ -249,15 +272,35 @@ class FromOrigin:
         return False
 
     def revalidate(self, target: ObjectTarget, request: OriginRequest, generation: Generation) -> None:
-        """Beside the client's answer (RFC 5861, section 3); once, however many clients are answered meanwhile."""
-        if self._serving.manager.asking(target):
-            return
-        renewing = self._serving.manager.obtain(
-            Question(target, request, None, generation, head=True, priority=Priority.MEDIUM)
-        )
+        """Beside the client's answer (RFC 5861, section 3); not where that failed a moment ago."""
+        question = _beside(target, request, generation)
+        if self._serving.failing.ask(_name(question), self._serving.clock.seconds()) is not Ask.NOT:
+            self._renew(question)
 
-        def over(got: object) -> None:
+    def _renew(self, question: Question) -> None:
+        """Once, however many clients are answered meanwhile."""
+        if self._serving.manager.asking(question.target):
+            return
+
+        def over(got: Obtained | Relayed | Told) -> None:
             if isinstance(got, Relayed) and got.response is not None:
                 got.response.abort()
+            self._note(question, got.failure if isinstance(got, Relayed) else None)
 
-        renewing.addCallbacks(over, lambda failure: failure.trap(OriginError, ObjectChanged))
+        def failed(failure: Failure) -> None:
+            failure.trap(OriginError, ObjectChanged)
+            if isinstance(failure.value, OriginError):
+                self._note(question, failure_of(failure.value))
+
+        self._serving.manager.obtain(question).addCallbacks(over, failed)
+
+
+def _beside(target: ObjectTarget, request: OriginRequest, generation: Generation) -> Question:
+    """The question whether a generation is still good, for no client that waits."""
+    request = evolve(request, attempts=1, patient=False)
+    return Question(target, request, None, generation, head=True, priority=Priority.MEDIUM)
+
+
+def _name(question: Question) -> bytes:
+    """What fails together: an object, asked for by one client."""
+    return question.target.source_url + b" " + credential(question.request.fields)

@@ -111,9 +111,10 @@ class Relay:
             lambda failure: self._log.failure("invalidating failed", failure)
         )
 
-    async def fetch(self, target: ObjectTarget, attempts: int) -> IOriginResponse:
+    async def fetch(self, target: ObjectTarget, attempts: int, dispensable: bool = False) -> IOriginResponse:
         """The origin's answer to the request as the client made it.
 
+        @param dispensable: what is stored stands in for a failure.
         @raise OriginError: there is none.
         """
         exchange = self._exchange
@@ -131,6 +132,7 @@ class Relay:
             exchange.upstream(target),
             attempts=attempts,
             patient=attempts > 1,
+            dispensable=dispensable,
             method=exchange.method,
             fields=fields,
             body=body,

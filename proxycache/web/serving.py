@@ -12,9 +12,9 @@ from proxycache.fill.chunkmanager import ChunkManager
 from proxycache.interfaces import IOrigin
 from proxycache.policy.addresses import Network
 from proxycache.policy.altered import Refused
+from proxycache.policy.failing import Failing
 from proxycache.policy.origins import OriginPolicy
 from proxycache.policy.refusing import AskedBeyond
-from proxycache.policy.retrying import Failing
 from proxycache.policy.targets import Authority
 
 from .metrics import Metrics

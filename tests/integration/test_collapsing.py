@@ -1,14 +1,14 @@
 """Who asks while another's request is under way gets its answer where it may be reused for him, and else asks himself."""
 
 import time
-from collections.abc import Sequence
 from email.utils import formatdate
 from typing import Any
 
 import pytest
 
+from tests.integration.crowd import answer_of, ask_all, ask_while_one_is_under_way
 from tests.integration.rig import KIB, MIB, Headers, Rig, Thing, exact, exact_part, told
-from tests.servers.fetch import Answer, Stream, fetch, same_stream
+from tests.servers.fetch import Answer, same_stream
 from tests.servers.origin import Fault, Pattern
 
 WHO = ("ann", "bob", "cat")
@@ -46,37 +46,6 @@ def put_for_each(
 def personal(page: Thing, who: str) -> Pattern:
     """What is one client's."""
     return Pattern(LENGTH, seed=1000 * WHO.index(who) + len(page.path) + 7)
-
-
-def ask_all(rig: Rig, url: str, headers: Sequence[Headers], method: str = "GET") -> list[Stream]:
-    """Requests on connections of their own, all of which the product has read; nobody waits for an answer."""
-    asking = [Stream(url, (*each, ("Connection", "close")), method=method, ask_only=True) for each in headers]
-    # It reads what is there before what comes later.
-    fetch(rig.proxy.url, method="OPTIONS")
-    return asking
-
-
-def answer_of(asking: Stream) -> Answer:
-    """The answer to a request, whole."""
-    with asking:
-        asking.read_head()
-        asking.answer.body = asking.rest()
-    return asking.answer
-
-
-def ask_while_one_is_under_way(
-    rig: Rig, page: Thing, headers: Sequence[Headers], method: str = "GET", at_first: int = 1, then: int = 0
-) -> list[Answer]:
-    """All ask while the origin holds its first answers; the next C{then} are held until so many are asked for."""
-    first = page.origin.gate(page.path)
-    asking = ask_all(rig, page.url, headers, method)
-    first.wait_held(at_first)
-    with page.origin.gate(page.path) as others:
-        if not then:
-            others.release()
-        first.release()
-        others.wait_held(then)
-    return [answer_of(each) for each in asking]
 
 
 def cookies(count: int = 1) -> list[Headers]:

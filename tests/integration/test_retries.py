@@ -13,7 +13,7 @@ from tests.servers.fetch import fetch
 from tests.servers.origin import Fault
 from tests.servers.proxycache import Config
 
-TEMPORARY = [429, 500, 502, 503, 504]
+TEMPORARY = [500, 502, 503, 504]
 SLOW = Scenarios()
 
 
@@ -112,17 +112,6 @@ def a_crowd_does_not_fall_upon_an_origin_that_fails(rig: Rig) -> None:
 
 
 @SLOW
-def retry_after_is_waited_for(rig: Rig) -> None:
-    films = [rig.put(1000) for _ in (429, 503)]
-    for film, status in zip(films, (429, 503), strict=True):
-        film.fault(Fault(status=status, headers=(("Retry-After", "1"),)))
-    at_once([film.get_whole for film in films])
-    for film in films:
-        first, second = film.requests
-        assert 1.0 <= second.at - first.at < 3.0
-
-
-@SLOW
 def a_slow_origin_is_told_and_not_asked_again(rig: Rig) -> None:
     """Who has nothing yet has waited long enough; once more where the connection was a kept one, and may be dead."""
     cold, part = rig.put(1000), rig.put(8 * MIB)
@@ -153,14 +142,6 @@ def test_a_connection_refused_until_the_origin_is_up(rig: Rig) -> None:
     finally:
         rig.origin.stop()
         rig.origin.start()
-
-
-def test_a_long_retry_after_is_the_clients_to_wait(rig: Rig) -> None:
-    film = rig.put(1000)
-    film.fault(Fault(status=503, headers=(("Retry-After", "3600"),)), None)
-    answer = film.get()
-    assert (answer.status, answer.field("Retry-After")) == (503, "3600"), told(answer)
-    assert len(film.requests) == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 451, 501])

@@ -4,6 +4,7 @@ import re
 
 from proxycache.config import Fetch
 from proxycache.origin.timeouts import Timeouts
+from proxycache.policy.failing import MAX_REST_SECONDS
 from proxycache.policy.retrying import MAX_ATTEMPTS, retry_delay
 from proxycache.web.exchange import SEND_TIMEOUT_SECONDS
 from tests.servers.nginx import DEPLOYED
@@ -20,8 +21,8 @@ def longest_silence(fetch: Fetch) -> tuple[float, float]:
     queue = Timeouts().queue
     request = fetch.resolve_timeout + fetch.connect_timeout + fetch.first_byte_timeout
     # Once more where the connection was a kept one.
-    first = queue + fetch.first_byte_timeout + request
-    pauses = sum(retry_delay(failures, None) or 0 for failures in range(1, MAX_ATTEMPTS))
+    first = MAX_REST_SECONDS + queue + fetch.first_byte_timeout + request
+    pauses = sum(max(MAX_REST_SECONDS, retry_delay(failures) or 0) for failures in range(MAX_ATTEMPTS))
     attempts = queue + MAX_ATTEMPTS * request + pauses
     # Stalled; resumed; fetched again; passed through.
     return first, fetch.idle_timeout + attempts + fetch.retry_attempts * fetch.retry_timeout + attempts
