@@ -53,7 +53,9 @@ class FromOrigin:
         except OriginError as error:
             got, failed = error, failure_of(error)
         self._note(question, failed)
-        left = stale or self._serving.manager.unwanted(target, question.request.fields)
+        left = stale
+        if failed is not None and left is None:
+            left = self._serving.manager.unwanted(target, question.request.fields)
         if failed is not None and left is not None and self._cache.stands_in(target, left, failed):
             if isinstance(got, Relayed) and got.response is not None:
                 got.response.abort()
