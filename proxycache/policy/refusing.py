@@ -13,6 +13,9 @@ from .fields import Fields
 from .freshness import response_directives
 from .responding import requested_ranges
 
+PROTECTING = (b"if-match", b"if-unmodified-since")
+"""Preconditions that fail with 412 (RFC 9110, sections 13.1.1 and 13.1.4)."""
+
 BEYOND_SECONDS = 10.0
 """How long an origin is not asked again about what lies at or beyond the end of an object."""
 
@@ -25,9 +28,9 @@ def may_have_grown(representation: Representation, request: Fields) -> bool:
     Not what is immutable while it is fresh (RFC 8246).
     """
     length = representation.length
-    if length is None or "immutable" in response_directives(representation.fields):
+    if length is None or not any(spec.first is not None and spec.first >= length for spec in requested_ranges(request)):
         return False
-    return any(spec.first is not None and spec.first >= length for spec in requested_ranges(request))
+    return "immutable" not in response_directives(representation.fields)
 
 
 class AskedBeyond:

@@ -15,7 +15,7 @@ from proxycache.policy.entry import Representation
 from proxycache.policy.failing import Failed
 from proxycache.policy.freshness import Reuse, may_serve_on_error, remaining, reuse
 from proxycache.policy.origins import ObjectTarget
-from proxycache.policy.refusing import may_have_grown
+from proxycache.policy.refusing import PROTECTING, may_have_grown
 from proxycache.policy.responding import Answer, Part, answer
 from proxycache.policy.storing import forbidden, is_personal
 
@@ -52,11 +52,14 @@ class FromCache:
 
         None where he would not be, or where the origin need not be asked: about an end it is once in a while.
         """
-        representation = generation.representation
+        representation, fields = generation.representation, self._exchange.fields
+        beyond = may_have_grown(representation, fields)
+        if not beyond and all(fields.first(name) is None for name in PROTECTING):
+            return None
         match self._head(target, representation).status:
             case 412:
                 return "precondition"
-            case 416 if may_have_grown(representation, self._exchange.fields):
+            case 416 if beyond:
                 return "end" if self._serving.ends.may_ask(target.key, self._serving.clock.seconds()) else None
         return None
 
