@@ -49,6 +49,8 @@ class OriginRequest:
     @ivar attempts: how often to try while there is no answer, at most L{MAX_ATTEMPTS}.
     @ivar patient: whether an answer that is a failure is worth as many attempts.
     @ivar dispensable: what is stored stands in for a failure: it need not go where one is to be expected.
+    @ivar exact: it goes out as its client made it, for it may be signed; no other is to be made on his behalf, unless
+        what he was promised breaks off.
     @ivar joins: its answer goes beside bytes that are here, so that no redirect can go to the client.
     @ivar begun: the client has begun to receive: it is worth every attempt, also where others failed a moment ago.
     @ivar body: the request's own body; it can be sent once, so there is one attempt.
@@ -65,6 +67,7 @@ class OriginRequest:
     attempts: int = MAX_ATTEMPTS
     patient: bool = True
     dispensable: bool = False
+    exact: bool = False
     joins: bool = False
     begun: bool = False
     body: IRequestBody | None = None

@@ -193,14 +193,14 @@ class Fetching:
             if run.stop is None or run.stop > position:
                 run.allow(position + reader.window.size)
         if not self._is_here(position):
-            coming = self._soon(position)
+            coming = self._soon(position, self._patient or reader.request.exact)
             if coming is not None:
                 coming.urge(min(coming.priority, reader.priority))
                 coming.check_resume()
             elif self._again is None:
                 stop = self._run_stop(position, reader.ahead(), reader.sparse)
                 self._start_run(position, stop, reader.priority, self._request_for(reader), reader.sparse)
-        if not self.joinable or self._again is not None or self.length is None:
+        if not self.joinable or self._again is not None or self.length is None or reader.request.exact:
             return
         limit = reader.ahead()
         covered = self._generation.reach(position, limit, coming=True)
@@ -212,14 +212,14 @@ class Fetching:
     def _request_for(self, reader: Reader) -> OriginRequest:
         """A reader's request, from the freshest URL, unless that was refused it."""
         request = evolve(reader.request, begun=reader.request.begun or reader.position > reader.start)
-        if reader.distrusts_freshest:
+        if reader.distrusts_freshest or request.exact:
             return request
         return evolve(request, url=self._generation.representation.source_url)
 
-    def _soon(self, position: int) -> Run | None:
-        """The run that brings C{position} before a new one could."""
+    def _soon(self, position: int, patient: bool) -> Run | None:
+        """The run that brings C{position}: before a new one could, unless C{patient}."""
         for run in self.runs:
-            if run.covers(position) and (self._patient or position - run.position <= NEAR):
+            if run.covers(position) and (patient or position - run.position <= NEAR):
                 return run
         return None
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from attrs import evolve
 
 from proxycache.errors import ObjectChanged
-from proxycache.interfaces import ICacheFiles, IOriginResponse
+from proxycache.interfaces import ICacheFiles, IOriginResponse, OriginRequest
 from proxycache.policy.accept import renewed_variant, selects, sent_for, variant_beside
 from proxycache.policy.altered import is_about_the_request
 from proxycache.policy.answers import (
@@ -24,12 +24,12 @@ from proxycache.policy.answers import (
     told_length,
 )
 from proxycache.policy.bounds import limited
-from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.collapsing import may_share
 from proxycache.policy.cookies import without_cookies
 from proxycache.policy.entry import Representation
 from proxycache.policy.failing import failure_told
 from proxycache.policy.fields import Fields, parse_content_length
+from proxycache.policy.forwarding import CONDITIONAL
 from proxycache.policy.freshness import useful_until
 from proxycache.policy.origins import OriginPolicy
 from proxycache.policy.readahead import FIRST_WINDOW
@@ -40,9 +40,6 @@ from proxycache.policy.validators import binding_validator
 from .generation import Generation
 from .probe import Answer, Obtained, Probe, Question, Relayed, Told
 from .surroundings import Surroundings
-
-CONDITIONAL = frozenset({b"range", b"if-none-match", b"if-modified-since"})
-"""Fields of our own in a request to the origin."""
 
 
 class Index(Protocol):
@@ -83,7 +80,7 @@ class Founding:
         @raise ObjectChanged: it tells of another version than what it ought to renew: ask anew.
         """
         try:
-            if response.status == 304 and probe.question.stale is not None:
+            if response.status == 304 and probe.question.stale is not None and not probe.sent.exact:
                 response.abort()
                 return self._renewed(probe.question.stale, response, probe)
             answer = self._headed(response, probe) if probe.sent.method == "HEAD" else self._founded(response, probe)
@@ -108,7 +105,7 @@ class Founding:
             return Relayed(response, 416, "status")
         if response.status >= 500 and stale is not None:
             return Relayed(response, response.status, "status", failed)
-        if is_about_the_request(response.status, ranged=sent.asked is not None, bound=stale is not None):
+        if is_about_the_request(response.status, ranged=sent.asked is not None, bound=_is_bound(sent.fields)):
             return Relayed(response, response.status, "status", failed)
         ttls, set_cookie, now = target.origin.ttls, target.origin.set_cookie, response.response_time
         why_not = refusal(response.status, sent.fields, response.fields, ttls, now, set_cookie)
@@ -140,7 +137,7 @@ class Founding:
         generation = self._generation_of(response, without_cookies(set_cookie, fields), extent, probe)
         generation.leads_to(sent.url, response)
         obtained = _obtained(generation, response.status, fields)
-        self._begin(generation, response, extent, sent.asked, probe.question.head)
+        self._begin(generation, response, extent, sent, probe.question.head)
         return obtained
 
     def _headed(self, response: IOriginResponse, probe: Probe) -> Answer:
@@ -195,7 +192,7 @@ class Founding:
             request_time=response.request_time,
             response_time=response.response_time,
             vary=variant_beside(response.fields, sent.fields.without(CONDITIONAL), others),
-            rangeless=sent.asked is not None and response.status == 200,
+            rangeless=sent.asked is not None and response.status == 200 and sent.fields.first(b"if-range") is None,
             chunk_size=self._chunk_size,
             sent_for=sent_for(response.fields, sent.fields),
         )
@@ -277,12 +274,15 @@ class Founding:
         generation: Generation,
         response: IOriginResponse,
         extent: BodyExtent,
-        asked: RangeSpec | None,
+        sent: OriginRequest,
         head: bool,
     ) -> None:
         """Let the body land, unless others bring it, or nobody wants it."""
+        asked = sent.asked
         wanted = extent.start if asked is None or asked.first is None else asked.first
-        covered = generation.reach(wanted, wanted + 1, coming=True) > wanted
+        # Of what goes out as it came, no other request can bring the rest.
+        needed = wanted + 1 if not sent.exact or extent.stop is None else max(extent.stop, wanted + 1)
+        covered = generation.reach(wanted, needed, coming=True) >= needed
         if covered or head or extent.length == 0:
             response.abort()
             return
@@ -320,6 +320,10 @@ def _obtained(generation: Generation, status: int, brought: Fields) -> Obtained:
     """What the client gets that brought an answer with these fields, which may be more than was recorded."""
     known = generation.representation
     return Obtained(generation, status, brought=None if brought == known.fields else evolve(known, fields=brought))
+
+
+def _is_bound(request: Fields) -> bool:
+    return any(request.first(name) is not None for name in CONDITIONAL - {b"range"})
 
 
 def _judged(representation: Representation, origin: OriginPolicy) -> Representation:

@@ -258,7 +258,8 @@ class Generation:
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
-        self._fetching.last_request = request
+        if not request.exact:
+            self._fetching.last_request = request
         streak = self._ends.pop(start, Streak()) if start else Streak()
         reader = Reader(self, start, stop, request, priority, streak, sparse, by)
         self.readers.add(reader)

@@ -26,6 +26,7 @@ from proxycache.policy.collapsing import HitForMiss, is_anonymous, may_share, wo
 from proxycache.policy.entry import Representation
 from proxycache.policy.failing import Failed, credential
 from proxycache.policy.fields import Fields
+from proxycache.policy.forwarding import CONDITIONAL
 from proxycache.policy.freshness import ever_reusable
 from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.readahead import FIRST_WINDOW, NEAR
@@ -244,6 +245,11 @@ class Probe:
             waiting.probe = None
         return told
 
+    @property
+    def _has_conditions(self) -> bool:
+        """Whether it went out with conditions of its client, whose outcome is nobody else's."""
+        return self.question.request.exact and any(self.sent.fields.first(name) for name in CONDITIONAL - {b"range"})
+
     def serves(self, question: Question) -> bool:
         """Whether its answer is likely to answer C{question}, too."""
         mine = self.question
@@ -258,6 +264,7 @@ class Probe:
             and self.sent.patient >= question.request.patient
             and self.sent.dispensable >= question.request.dispensable
             and not self.outdated
+            and not self._has_conditions
         )
 
 
@@ -430,6 +437,8 @@ def _request_of(question: Question, chunk_size: int, refused: Refused, now: floa
 
     Never beyond an end that is known; and as it is, without a condition, where the origin refuses anything else.
     """
+    if question.request.exact and not question.head:
+        return evolve(question.request, asked=question.asked)
     fields, asked, origin = question.request.fields, question.asked, question.target.origin.name
     known = None if question.stale is None else question.stale.representation
     if not question.head and not refused.lasts(origin, Alteration.RANGE, now):

@@ -15,7 +15,12 @@ from .probe import Obtained, Question, Relayed
 
 
 def refill(manager: ChunkManager, target: ObjectTarget, request: OriginRequest, asked: RangeSpec | None) -> None:
-    """Make the entry, and fetch C{asked} of it (None: all). Failures are logged."""
+    """Make the entry, and fetch C{asked} of it (None: all). Failures are logged.
+
+    Not for a request that goes out as it came.
+    """
+    if request.exact:
+        return
     log = make_logger()
     Deferred.fromCoroutine(_refilling(manager, target, request, asked)).addErrback(
         lambda failure: log.info("refill: {why}", why=failure.getErrorMessage())

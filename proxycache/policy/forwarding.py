@@ -96,6 +96,11 @@ def may_be_configured(name: bytes) -> bool:
     return _as_read(name) not in _NOT_CONFIGURED
 
 
+def is_configured(name: bytes, configured: Fields) -> bool:
+    """Whether a client's field of that name does not go out, for another is configured in its place."""
+    return _as_read(name) in {_as_read(other) for other, _ in configured}
+
+
 def configured_fields(request: Fields, configured: Fields) -> Fields:
     """The fields of a request to an origin with those configured for it in place of what it might take for them."""
     names = {_as_read(name) for name, _ in configured}

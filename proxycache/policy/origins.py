@@ -15,8 +15,9 @@ from proxycache.errors import BadTarget, NoSuchOrigin
 
 from .cookies import SetCookie
 from .fields import Fields
+from .forwarding import is_configured
 from .freshness import Ttls
-from .signatures import end_of
+from .signatures import end_of, is_signed
 from .targets import Authority, normalized, origin_form
 
 
@@ -77,6 +78,15 @@ class ObjectTarget:
     def ends(self) -> float | None:
         """When the client's address ends, in seconds since the epoch; None where it is not signed."""
         return end_of(self.source_url)
+
+    def goes_as_it_came(self, request: Fields) -> bool:
+        """Whether the origin gets a client's request as he made it: method, range and conditions may be signed.
+
+        What is configured takes the place of the client's Authorization.
+        """
+        name = b"authorization"
+        authorized = request.first(name) is not None and not is_configured(name, self.origin.headers)
+        return authorized or is_signed(self.source_url)
 
     def has_ended(self, now: float) -> bool:
         """Whether the client's address gives no right any more."""

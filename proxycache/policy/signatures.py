@@ -1,4 +1,4 @@
-"""Signed addresses: until when the right to what is there goes that an address carries in its query."""
+"""Signed addresses: the right to what is there that an address carries in its query, and until when it goes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,32 @@ _VENDOR_DATE = re.compile(r"(x-[a-z]+-)date\Z")
 """Signature Version 4 of Amazon, and all that copied it: C{X-Amz-Date} and C{X-Amz-Expires}, C{X-Goog-}, C{x-oss-}."""
 
 
+_SIGNATURE = re.compile(r"(?:x-[a-z]+-)?signature\Z|sig\Z")
+"""C{X-Amz-Signature} and its copies, C{Signature} of Version 2 and CloudFront, C{sig} of Azure and others."""
+
 _MAX_PARAMETERS = 100
+
+
+def is_signed(url: bytes) -> bool:
+    """Whether an address carries a signature, which may be one of the method and of fields as well."""
+    return any(_SIGNATURE.match(name) and value for name, value in _parameters(url).items())
+
+
+def _parameters(url: bytes) -> dict[str, str]:
+    """Those of the query, their names in lower case; the first of two of one name counts."""
+    query = url.partition(b"#")[0].partition(b"?")[2]
+    if b"=" not in query:
+        return {}
+    try:
+        pairs = parse_qsl(query.decode("ascii", "replace"), max_num_fields=_MAX_PARAMETERS)
+    except ValueError:
+        return {}
+    return {name.lower(): value for name, value in reversed(pairs)}
 
 
 def end_of(url: bytes) -> float | None:
     """When a signed address ends, in seconds since the epoch; None for one that is not signed, or does not say."""
-    query = url.partition(b"#")[0].partition(b"?")[2]
-    if b"=" not in query:
-        return None
-    try:
-        pairs = parse_qsl(query.decode("ascii", "replace"), max_num_fields=_MAX_PARAMETERS)
-    except ValueError:
-        return None
-    # The first of two of one name counts.
-    parameters = {name.lower(): value for name, value in reversed(pairs)}
+    parameters = _parameters(url)
     ends = [*_ends_by_date(parameters), _end_by_moment(parameters), _end_by_seconds(parameters)]
     return min((end for end in ends if end is not None), default=None)
 

@@ -25,7 +25,7 @@ from proxycache.policy.responding import requested_ranges
 
 from .answers import ErrorAnswer
 from .exchange import Exchange
-from .fromcache import FromCache
+from .fromcache import AS_IT_CAME, FromCache
 from .fromorigin import FromOrigin
 from .relay import Relay
 from .request import StrictRequest
@@ -170,7 +170,7 @@ class Delivery:
         if generation is not None:
             ttls, now = target.origin.ttls, self._serving.now()
             verdict = reuse(generation.representation, exchange.fields, ttls, now, target.ends)
-            if verdict in (Reuse.FRESH, Reuse.STALE_WHILE_REVALIDATE):
+            if verdict is Reuse.FRESH or (verdict is Reuse.STALE_WHILE_REVALIDATE and not request.exact):
                 why_not = self._cache.why_not(target, generation)
                 if why_not is None:
                     if verdict is Reuse.STALE_WHILE_REVALIDATE:
@@ -181,7 +181,7 @@ class Delivery:
                     else:
                         await self._origin.overrule(target, generation, refusal)
                     return
-                if asked is not None and not only_if_cached:
+                if asked is not None and not only_if_cached and why_not != AS_IT_CAME:
                     await self._relay.bypass(target, why_not)
                     return
                 status = CacheStatus(fwd="partial")
@@ -191,7 +191,11 @@ class Delivery:
         if only_if_cached:
             exchange.refuse(NOT_CACHED)
             return
-        await self._origin.answer(Question(target, request, asked, stale), status)
+        question = Question(target, request, asked, stale)
+        if request.exact:
+            await self._origin.answer_exactly(question, status)
+        else:
+            await self._origin.answer(question, status)
 
     async def _without_records(self, target: ObjectTarget, request: OriginRequest, cause: str) -> None:
         """What is cached cannot be known now: past the cache, but together with all who ask for the same meanwhile.
@@ -209,7 +213,7 @@ class Delivery:
                 return
         if self._only_if_cached():
             exchange.refuse(NOT_CACHED)
-        elif exchange.method == "HEAD":
+        elif exchange.method == "HEAD" or request.exact:
             await self._relay.bypass(target, cause)
         else:
             await self._origin.answer(Question(target, request, asked, generation, recorded=False), status)

@@ -130,7 +130,8 @@ class Exchange:
     def upstream(self, target: ObjectTarget) -> OriginRequest:
         """The GET to the origin on this client's behalf, without range and preconditions."""
         fields = forwarded_fields(self.fields, self.serving.pseudonym, underscores=target.origin.underscores)
-        return OriginRequest(target.origin, target.source_url, "GET", fields, client=self.client)
+        exact = target.goes_as_it_came(self.as_it_came)
+        return OriginRequest(target.origin, target.source_url, "GET", fields, exact=exact, client=self.client)
 
     # Streams
 

@@ -22,6 +22,9 @@ from proxycache.policy.storing import forbidden, is_personal
 from .exchange import Exchange
 from .parts import Parts
 
+AS_IT_CAME = "as-it-came"
+"""Token for Cache-Status: of a request that may be signed nothing is fetched but by that very request."""
+
 
 class FromCache:
     """What is stored, for one request: whether it will do, and the answer made from it."""
@@ -39,6 +42,8 @@ class FromCache:
         """
         representation, fields = generation.representation, self._exchange.fields
         alone = forbidden(representation.status, fields, representation.fields) if is_personal(fields) else None
+        if alone is None and self._exchange.upstream(target).exact:
+            alone = AS_IT_CAME
         parts = self._head(target, representation).parts
         if alone is None and generation.joinable:
             outlay = self._outlay(generation, parts)

@@ -22,7 +22,7 @@ from proxycache.policy.responding import requested_ranges
 from proxycache.policy.retrying import MAX_ATTEMPTS, RETRYABLE_STATUSES
 
 from .exchange import Exchange
-from .fromcache import FromCache
+from .fromcache import AS_IT_CAME, FromCache
 from .relay import Relay
 
 
@@ -86,6 +86,20 @@ class FromOrigin:
             await self.overrule(target, generation, "precondition")
             return
         await self._cache.serve(target, generation, status, got.representation)
+
+    async def answer_exactly(self, question: Question, status: CacheStatus) -> None:
+        """The same by the request as it came, once; what it brings is stored if that may be.
+
+        @raise OriginError: see L{answer}.
+        @raise ObjectChanged: see L{answer}.
+        """
+        exchange, target = self._exchange, question.target
+        specs = requested_ranges(exchange.fields)
+        if exchange.method == "HEAD" or len(specs) > 1 or (exchange.fields.first(b"range") is not None and not specs):
+            await self._relay.ask(target, AS_IT_CAME, evolve(status, detail=AS_IT_CAME))
+            return
+        request = self._relay.request(target, MAX_ATTEMPTS)
+        await self.answer(evolve(question, request=request), status)
 
     async def overrule(self, target: ObjectTarget, generation: Generation, refusal: str) -> None:
         """Let the origin decide on a request that would be refused what is stored, though that is good.
@@ -155,6 +169,8 @@ class FromOrigin:
             except InvalidAnswer:
                 if question.asked is None:
                     raise
+                if question.request.exact:
+                    return Relayed(None, 206, "invalid")
                 # It makes a mess of ranges; perhaps it gets the whole right.
                 got = await manager.obtain(evolve(question, asked=None))
         return got
@@ -229,16 +245,21 @@ class FromOrigin:
         """The origin's answer is for this client alone."""
         target, response = question.target, got.response
         method = self._exchange.method
+        exact = question.request.exact
         if got.cause == "no-length" and question.recorded and method == "GET":
             refill(self._serving.manager, target, self._exchange.upstream(target), question.asked)
         fields = self._exchange.fields if method == "GET" else self._exchange.fields.without({b"range", b"if-range"})
         altered = None if response is None else alteration(got.sent, fields)
         refused = refuses(got.status, altered)
-        if response is not None and (
-            (response.status == 206 and method == "GET" and not self._is_his(got))
-            or (refused and not self._rightly_refused(response))
-            or self._overtaken(response)
-            or self._relay.precondition_fails(response)
+        if (
+            response is not None
+            and not exact
+            and (
+                (response.status == 206 and method == "GET" and not self._is_his(got))
+                or (refused and not self._rightly_refused(response))
+                or self._overtaken(response)
+                or self._relay.precondition_fails(response)
+            )
         ):
             # Its range was stretched or cut for the cache, or its preconditions left out: it gets what it asked for.
             response.abort()

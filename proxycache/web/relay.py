@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from proxycache.errors import MalformedField, OriginError
-from proxycache.interfaces import IOriginResponse, Priority
+from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
 from proxycache.policy.answers import BodyExtent, Version
 from proxycache.policy.byterange import ContentRange, parse_content_range
@@ -117,6 +117,11 @@ class Relay:
         @param dispensable: what is stored stands in for a failure.
         @raise OriginError: there is none.
         """
+        self._pending = self._serving.origin.fetch(self.request(target, attempts), Priority.CRITICAL)
+        return await self._pending
+
+    def request(self, target: ObjectTarget, attempts: int) -> OriginRequest:
+        """The request as the client made it."""
         exchange = self._exchange
         body = exchange.request.body
         fields = relayed_fields(
@@ -128,7 +133,7 @@ class Relay:
         )
         if body is not None and body.complete:
             fields = fields.without({b"expect"})
-        request = evolve(
+        return evolve(
             exchange.upstream(target),
             attempts=attempts,
             patient=attempts > 1,
@@ -138,8 +143,6 @@ class Relay:
             body=body,
             interim=exchange.request.write_interim,
         )
-        self._pending = self._serving.origin.fetch(request, Priority.CRITICAL)
-        return await self._pending
 
     async def _whoever_waits(self, work: Coroutine[Deferred[Any], Any, IOriginResponse]) -> IOriginResponse:
         """What C{work} gives. Where the client leaves meanwhile it goes on without us, and its response is dropped.
