@@ -17,6 +17,46 @@ def test_when_an_address_ends(case: Case) -> None:
     assert (None if ends is None else ends - NOW) == case.outcome("ends")
 
 
+@pytest.mark.parametrize(
+    ("query", "signed"),
+    [
+        (b"", False),
+        (b"?x=1", False),
+        (b"?X-Amz-Signature=ab12", True),
+        (b"?x-amz-signature=ab12&x=1", True),
+        (b"?X-Goog-Signature=ab12", True),
+        (b"?x-oss-signature=ab12", True),
+        (b"?Expires=1&Signature=ab%3D", True),
+        (b"?sv=1&sig=ab%3D", True),
+        (b"?sig=", False),
+        (b"?signed=1&design=1&mysig=1", False),
+        (b"?X-Amz-SignedHeaders=host", False),
+        (b"?a=1#sig=1", False),
+    ],
+)
+def test_whether_an_address_is_signed(query: bytes, signed: bool) -> None:
+    target = ObjectTarget(OriginPolicy("films", b"/", b"http://a/"), b"key", b"http://a/f" + query)
+    assert target.goes_as_it_came(Fields()) is signed
+
+
+@pytest.mark.parametrize(
+    ("sent", "configured", "so"),
+    [
+        ((), (), False),
+        ([(b"authorization", b"Bearer a")], (), True),
+        ([(b"Authorization", b"Bearer a")], [(b"X-Other", b"1")], True),
+        ([(b"Authorization", b"Bearer a")], [(b"authorization", b"Bearer ours")], False),
+        ((), [(b"authorization", b"Bearer ours")], False),
+        ([(b"Proxy-Authorization", b"Basic x")], (), False),
+    ],
+)
+def test_whether_a_request_is_authorized(
+    sent: list[tuple[bytes, bytes]], configured: list[tuple[bytes, bytes]], so: bool
+) -> None:
+    origin = OriginPolicy("films", b"/", b"http://a/", headers=Fields(configured))
+    assert ObjectTarget(origin, b"key", b"http://a/f").goes_as_it_came(Fields(sent)) is so
+
+
 FRESH = stored((b"Cache-Control", b"max-age=31536000, immutable, stale-while-revalidate=600"))
 
 
