@@ -244,24 +244,11 @@ class FromOrigin:
     async def _not_stored(self, question: Question, got: Relayed, status: CacheStatus) -> None:
         """The origin's answer is for this client alone."""
         target, response = question.target, got.response
-        method = self._exchange.method
-        exact = question.request.exact
-        if got.cause == "no-length" and question.recorded and method == "GET":
+        if got.cause == "no-length" and question.recorded and self._exchange.method == "GET":
             refill(self._serving.manager, target, self._exchange.upstream(target), question.asked)
-        fields = self._exchange.fields if method == "GET" else self._exchange.fields.without({b"range", b"if-range"})
-        altered = None if response is None else alteration(got.sent, fields)
+        altered = None if response is None else self._altered(got)
         refused = refuses(got.status, altered)
-        if (
-            response is not None
-            and not exact
-            and (
-                (response.status == 206 and method == "GET" and not self._is_his(got))
-                or (refused and not self._rightly_refused(response))
-                or self._overtaken(response)
-                or self._relay.precondition_fails(response)
-            )
-        ):
-            # Its range was stretched or cut for the cache, or its preconditions left out: it gets what it asked for.
+        if response is not None and not question.request.exact and self._is_not_his(got, response, refused):
             response.abort()
             response = None
         status = evolve(status, detail=status.detail or got.cause)
@@ -273,10 +260,27 @@ class FromOrigin:
         if not self._relay.answer_not_modified(response, status):
             await self._relay.pass_on(target, response, status, got.cause)
 
-    def _is_his(self, got: Relayed) -> bool:
-        """Whether it answers the client's very request: the range and the conditions that he made."""
+    def _altered(self, got: Relayed) -> Alteration | None:
         fields = self._exchange.fields
-        return all(got.sent.all(name) == fields.all(name) for name in CONDITIONAL)
+        if self._exchange.method == "HEAD":
+            fields = fields.without({b"range", b"if-range"})
+        return alteration(got.sent, fields)
+
+    def _is_not_his(self, got: Relayed, response: IOriginResponse, refused: bool) -> bool:
+        """Whether what came is not for the client, who gets what he asked for by another request.
+
+        Its range was stretched or cut for the cache, or his preconditions were left out.
+
+        @param refused: whether it may be due to what was altered.
+        """
+        fields = self._exchange.fields
+        if response.status == 206 and self._exchange.method == "GET":
+            return any(got.sent.all(name) != fields.all(name) for name in CONDITIONAL)
+        return (
+            (refused and not self._rightly_refused(response))
+            or self._overtaken(response)
+            or self._relay.precondition_fails(response)
+        )
 
     def _overtaken(self, response: IOriginResponse) -> bool:
         """Whether a 416 came of a request without the client's preconditions, which precede (section 13.2.2)."""

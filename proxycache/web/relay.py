@@ -117,7 +117,8 @@ class Relay:
         @param dispensable: what is stored stands in for a failure.
         @raise OriginError: there is none.
         """
-        self._pending = self._serving.origin.fetch(self.request(target, attempts), Priority.CRITICAL)
+        request = evolve(self.request(target, attempts), dispensable=dispensable)
+        self._pending = self._serving.origin.fetch(request, Priority.CRITICAL)
         return await self._pending
 
     def request(self, target: ObjectTarget, attempts: int) -> OriginRequest:
@@ -137,7 +138,6 @@ class Relay:
             exchange.upstream(target),
             attempts=attempts,
             patient=attempts > 1,
-            dispensable=dispensable,
             method=exchange.method,
             fields=fields,
             body=body,
