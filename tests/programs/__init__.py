@@ -1,0 +1,1 @@
+"""Real clients behind a real proxycache, before real servers: `tox -e programs`."""
