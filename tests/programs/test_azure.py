@@ -32,7 +32,12 @@ SHARED = ContentSettings(content_type="video/mp4", cache_control="public, max-ag
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A store with a container that everybody may read, and one for which a signature is needed."""
     directory = tmp_path_factory.mktemp("azurite")
-    start: list[str] = [str(MODULES / ".bin" / "azurite-blob"), "--silent", "--disableTelemetry", "--skipApiVersionCheck"]
+    start: list[str] = [
+        str(MODULES / ".bin" / "azurite-blob"),
+        "--silent",
+        "--disableTelemetry",
+        "--skipApiVersionCheck",
+    ]
     place = ["--location", str(directory), "--blobHost", HOST, "--blobPort"]
     account = {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"}
     with Server(directory, lambda port: [*start, *place, str(port)], env=account) as server:
@@ -80,7 +85,9 @@ def test_whole_then_ranges(azurite: Server, store: Front, credential: str | None
     assert blob.download_blob().readall() == body
     for start, stop in ((0, 1), (5, 4096), (MIB - 3, MIB + 3), (len(body) - 10, len(body))):
         assert blob.download_blob(offset=start, length=stop - start).readall() == body[start:stop]
-        assert blob.download_blob(offset=start, length=stop - start, validate_content=True).readall() == body[start:stop]
+        assert (
+            blob.download_blob(offset=start, length=stop - start, validate_content=True).readall() == body[start:stop]
+        )
 
 
 def test_what_is_read_twice_is_fetched_once(azurite: Server, store: Front) -> None:

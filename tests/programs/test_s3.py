@@ -101,9 +101,7 @@ def test_parts_by_number(moto: Server, store: Front, tmp_path: Path) -> None:
     for number, part in enumerate(parts, 1):
         tag = direct.upload_part(Bucket=BUCKET, Key="parts.bin", UploadId=upload, PartNumber=number, Body=part)["ETag"]
         made.append({"PartNumber": number, "ETag": tag})
-    direct.complete_multipart_upload(
-        Bucket=BUCKET, Key="parts.bin", UploadId=upload, MultipartUpload={"Parts": made}
-    )
+    direct.complete_multipart_upload(Bucket=BUCKET, Key="parts.bin", UploadId=upload, MultipartUpload={"Parts": made})
     for _ in ("cold", "hot"):
         for number in (1, 2):
             asked = {"Bucket": BUCKET, "Key": "parts.bin", "PartNumber": number}

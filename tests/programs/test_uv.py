@@ -58,11 +58,13 @@ def uv(*words: str | Path) -> str:
     return run(Path(sys.executable).with_name("uv"), *words)
 
 
-def test_uv_resolves_by_the_end_of_a_wheel_and_installs(front: Front, origin: Origin, index: str, tmp_path: Path) -> None:
+def test_uv_resolves_by_the_end_of_a_wheel_and_installs(
+    front: Front, origin: Origin, index: str, tmp_path: Path
+) -> None:
     wanted = tmp_path / "requirements.in"
     wanted.write_text("heavyweight\n")
     for name in ("cold", "hot"):
-        common = ["--no-config", "--index-url", index, "--cache-dir", tmp_path / f"{name}-cache"]
+        common: list[str | Path] = ["--no-config", "--index-url", index, "--cache-dir", tmp_path / f"{name}-cache"]
         before = sum(served.sent for served in origin.requests(f"files/{NAME}"))
         assert "heavyweight==1.0" in uv("pip", "compile", *common, wanted)
         if front.proxy is not None:

@@ -60,9 +60,11 @@ def test_whole(front: Front, origin: Origin, mp4: Film, place: Path) -> None:
         assert (place / name).read_bytes() == mp4.content
 
 
-@pytest.mark.parametrize("tag", ['"strong"', 'W/"weak"', None])
-def test_seeking(front: Front, origin: Origin, mp4: Film, place: Path, tag: str | None) -> None:
-    path = f"vlc/seek-{(tag or 'none').strip('W/')}.mp4"
+@pytest.mark.parametrize("tag", ['"strong"', 'W/"weak"', None], ids=["strong", "weak", "none"])
+def test_seeking(
+    front: Front, origin: Origin, mp4: Film, place: Path, request: pytest.FixtureRequest, tag: str | None
+) -> None:
+    path = f"vlc/{request.node.callspec.id}.mp4"
     origin.put(path, mp4.content, content_type=mp4.content_type, etag=tag, last_modified=LONG_AGO)
     local = place / "local.mp4"
     local.write_bytes(mp4.content)
