@@ -31,7 +31,8 @@ from proxycache.policy.storing import variant_matches
 
 from .founding import Founding
 from .generation import Generation
-from .probe import Answer, Probe, Probes, Question
+from .probe import Probe, Probes
+from .question import Answer, Question
 from .surroundings import Surroundings
 
 MAX_IDLE = 512

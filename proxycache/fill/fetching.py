@@ -18,7 +18,7 @@ from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.chunking import Chunking
 from proxycache.policy.cookies import refuses
 from proxycache.policy.entry import Representation
-from proxycache.policy.failing import credential, status_error
+from proxycache.policy.failing import limited_together, status_error
 from proxycache.policy.readahead import MAX_WINDOW, NEAR
 from proxycache.policy.retrying import MAX_ATTEMPTS, MIN_PROGRESS, retry_delay
 from proxycache.policy.storing import forbidden
@@ -420,8 +420,9 @@ class Fetching:
         """The origin wants to be left alone by one credential; who waits with another one asks for himself."""
         for reader in list(self._generation.readers):
             waiter, position = reader.waiter, reader.position
+            alike = run.request is None or limited_together(run.request.fields, reader.request.fields)
             in_it = run.position <= position and (run.stop is None or position < run.stop)
-            if waiter is not None and in_it and _alike(run.request, reader.request):
+            if waiter is not None and in_it and alike:
                 self._waiters.fail_one(waiter, position, error)
         self._ask_on()
 
@@ -521,8 +522,3 @@ def _is_personal(response: IOriginResponse, request: OriginRequest) -> bool:
     if forbidden(response.status, request.fields, response.fields) is not None:
         return True
     return refuses(request.origin.set_cookie, response.fields, response.response_time)
-
-
-def _alike(one: OriginRequest | None, other: OriginRequest) -> bool:
-    """Whether an origin limits two requests together."""
-    return one is None or credential(one.fields) == credential(other.fields)

@@ -38,7 +38,8 @@ from proxycache.policy.storing import dated, refusal, renewed_fields, storable_f
 from proxycache.policy.validators import binding_validator
 
 from .generation import Generation
-from .probe import Answer, Obtained, Probe, Question, Relayed, Told
+from .probe import Probe
+from .question import Answer, Obtained, Question, Relayed, Told
 from .surroundings import Surroundings
 
 

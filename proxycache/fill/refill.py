@@ -11,7 +11,7 @@ from proxycache.policy.byterange import RangeSpec, wanted
 from proxycache.policy.origins import ObjectTarget
 
 from .chunkmanager import ChunkManager
-from .probe import Obtained, Question, Relayed
+from .question import Obtained, Question, Relayed
 
 
 def refill(manager: ChunkManager, target: ObjectTarget, request: OriginRequest, asked: RangeSpec | None) -> None:

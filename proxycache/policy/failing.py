@@ -43,6 +43,11 @@ def credential(request: Fields) -> bytes:
     return request.first(b"authorization") or b""
 
 
+def limited_together(one: Fields, other: Fields) -> bool:
+    """Whether an origin that limits its clients takes two requests, told by their fields, for those of one."""
+    return credential(one) == credential(other)
+
+
 def failure_told(status: int, response: Fields, now: float) -> Failed | None:
     """The failure that an answer is; None where it is none.
 

@@ -7,7 +7,7 @@ from twisted.internet.defer import CancelledError
 
 from proxycache.errors import BadTarget, MetadataUnavailable, ObjectChanged, OriginStatus, ProxycacheError
 from proxycache.fill.generation import Generation
-from proxycache.fill.probe import Question
+from proxycache.fill.question import Question
 from proxycache.fill.refill import refill
 from proxycache.interfaces import OriginRequest
 from proxycache.log import make_logger

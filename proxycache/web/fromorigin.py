@@ -7,7 +7,7 @@ from twisted.python.failure import Failure
 
 from proxycache.errors import InvalidAnswer, ObjectChanged, OriginBusy, OriginError, OriginTimeout, UnsatisfiableRange
 from proxycache.fill.generation import Generation
-from proxycache.fill.probe import Obtained, Question, Relayed, Told
+from proxycache.fill.question import Obtained, Question, Relayed, Told
 from proxycache.fill.refill import refill
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.policy.altered import Alteration, alteration, refuses

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from proxycache.accounts import Accounts
 from proxycache.fill.chunkmanager import ChunkManager
 from proxycache.fill.generation import Generation
-from proxycache.fill.probe import Answer, Obtained, Question
+from proxycache.fill.question import Answer, Obtained, Question
 from proxycache.fill.reader import Reader
 from proxycache.fill.surroundings import Surroundings
 from proxycache.interfaces import OriginRequest

@@ -10,7 +10,8 @@ from twisted.internet.task import Clock
 
 from proxycache.accounts import Accounts
 from proxycache.fill.generation import Generation
-from proxycache.fill.probe import Answer, Probe, Probes, Question, Waiting
+from proxycache.fill.probe import Probe, Probes, Waiting
+from proxycache.fill.question import Answer, Question
 from proxycache.fill.surroundings import Surroundings
 from proxycache.interfaces import IOriginResponse, Priority
 from proxycache.policy.byterange import RangeSpec
