@@ -180,13 +180,13 @@ class ChunkManager:
 
     def _use(self, generation: Generation, target: ObjectTarget) -> None:
         """Keep the freshest URL, and note the use."""
-        generation.redate(self._now())
-        now = self._around.clock.seconds()
+        now, seconds = self._now(), self._around.clock.seconds()
+        generation.redate(now)
         if generation.representation.source_url != target.source_url and not target.has_ended(now):
             generation.renew(evolve(generation.representation, source_url=target.source_url))
-        if now - self._noted.get(generation.id, float("-inf")) >= USED_SECONDS:
-            self._noted[generation.id] = now
-            generation.note(self._now())
+        if seconds - self._noted.get(generation.id, float("-inf")) >= USED_SECONDS:
+            self._noted[generation.id] = seconds
+            generation.note(now)
         self._around.space.use((generation.id, ENTRY))
         self._rest(target.key)
 

@@ -89,7 +89,10 @@ class ObjectTarget:
         return authorized or is_signed(self.source_url)
 
     def has_ended(self, now: float) -> bool:
-        """Whether the client's address gives no right any more."""
+        """Whether the client's address gives no right any more.
+
+        @param now: seconds since the epoch.
+        """
         return (ends := self.ends) is not None and now >= ends
 
 
