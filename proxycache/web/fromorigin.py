@@ -247,7 +247,7 @@ class FromOrigin:
         if got.cause == "no-length" and question.recorded and self._exchange.method == "GET":
             refill(self._serving.manager, target, self._exchange.upstream(target), question.asked)
         altered = None if response is None else self._altered(got)
-        refused = refuses(got.status, altered)
+        refused = response is not None and refuses(got.status, altered) and not self._overtaken(response)
         if response is not None and not question.request.exact and self._is_not_his(got, response, refused):
             response.abort()
             response = None

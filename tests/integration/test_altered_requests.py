@@ -123,6 +123,19 @@ class TestValidators:
         film.get_whole()
         assert len(film.requests) == asked + 1
 
+    def test_a_range_beyond_the_end_that_the_clients_own_precede_is_no_refusal_of_ours(
+        self, rig: Rig, prefix: str
+    ) -> None:
+        """The origin is asked for the range under our validators, and with his own he is told that nothing changed."""
+        for _ in range(2):
+            film = rig.put(300 * KIB, prefix=prefix, cache_control="max-age=0")
+            film.get_whole()
+            shorter = rig.put(10, prefix=prefix, path=film.path, etag='"v2"', cache_control="max-age=0")
+            assert shorter.get("200000-200000", ("If-None-Match", '"v2"')).status == 304
+        for _ in range(2):
+            answer = shorter.get_whole()
+        assert "fwd-status=304" in (answer.cache_status or "")
+
 
 class TestIfRange:
     @pytest.mark.parametrize("status", [400, 412, 501])
