@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from enum import Enum, auto
 
+from .byterange import RangeSpec
 from .fields import Fields
 from .forwarding import CONDITIONAL
 from .responding import requested_ranges
@@ -27,6 +28,8 @@ class Alteration(Enum):
     """A range of what is stored in part was bound to its version."""
     HEAD = auto()
     """None: HEAD itself is what is refused, so a GET goes out in its place."""
+    SUFFIX = auto()
+    """None: a range that is told from the end is what is refused, so the length is asked for."""
 
 
 def alteration(sent: Fields, client: Fields) -> Alteration | None:
@@ -69,6 +72,16 @@ def is_about_the_request(status: int, *, ranged: bool, bound: bool) -> bool:
 def refuses_condition(status: int) -> bool:
     """Whether an answer may be due to an If-Range of ours, and not to what it was about, or to who asked."""
     return is_refusal(status) and status not in (401, 403, 404, 405, 410, 416)
+
+
+def is_suffix(asked: RangeSpec | None) -> bool:
+    """Whether a range is told from the end, and is of anything (RFC 9110, section 14.1.2)."""
+    return asked is not None and asked.first is None and bool(asked.last)
+
+
+def refuses_suffix(status: int) -> bool:
+    """Whether an answer may be due to a range being told from the end, or being longer than the object."""
+    return status in (400, 416, 501)
 
 
 REFUSED_SECONDS = 3600.0

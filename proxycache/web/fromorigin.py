@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 from twisted.python.failure import Failure
 
-from proxycache.errors import InvalidAnswer, ObjectChanged, OriginBusy, OriginError, OriginTimeout, UnsatisfiableRange
+from proxycache.errors import ObjectChanged, OriginBusy, OriginError, OriginTimeout, UnsatisfiableRange
 from proxycache.fill.generation import Generation
 from proxycache.fill.question import Obtained, Question, Relayed, Told
 from proxycache.fill.refill import refill
@@ -21,6 +21,7 @@ from proxycache.policy.origins import ObjectTarget
 from proxycache.policy.responding import requested_ranges
 from proxycache.policy.retrying import MAX_ATTEMPTS, RETRYABLE_STATUSES
 
+from .asking import obtain_by_get
 from .exchange import Exchange
 from .fromcache import AS_IT_CAME, FromCache
 from .relay import Relay
@@ -147,7 +148,7 @@ class FromOrigin:
         return True
 
     async def _obtain(self, question: Question) -> Obtained | Relayed | Told:
-        target, stale, manager = question.target, question.stale, self._serving.manager
+        target, stale = question.target, question.stale
         without_answer = self._cache.stands_in(target, stale, Failed())
         for_failure = self._cache.stands_in(target, stale, Failed(503))
         failing = self._serving.failing.lasts(_name(question), self._serving.clock.seconds())
@@ -164,15 +165,7 @@ class FromOrigin:
         if self._exchange.method == "HEAD":
             got = await self._obtain_head(evolve(question, head=True), instead=for_failure)
         else:
-            try:
-                got = await manager.obtain(question)
-            except InvalidAnswer:
-                if question.asked is None:
-                    raise
-                if question.request.exact:
-                    return Relayed(None, 206, "invalid")
-                # It makes a mess of ranges; perhaps it gets the whole right.
-                got = await manager.obtain(evolve(question, asked=None))
+            got = await obtain_by_get(self._serving, question)
         return got
 
     async def _obtain_head(self, question: Question, instead: bool) -> Obtained | Relayed | Told:
