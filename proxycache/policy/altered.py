@@ -74,9 +74,9 @@ def refuses_condition(status: int) -> bool:
     return is_refusal(status) and status not in (401, 403, 404, 405, 410, 416)
 
 
-def is_suffix(asked: RangeSpec | None) -> bool:
-    """Whether a range is told from the end, and is of anything (RFC 9110, section 14.1.2)."""
-    return asked is not None and asked.first is None and bool(asked.last)
+def suffix(asked: RangeSpec | None) -> int:
+    """How many bytes are asked for that are told from the end (RFC 9110, section 14.1.2); 0 for another range."""
+    return (asked.last or 0) if asked is not None and asked.first is None else 0
 
 
 def refuses_suffix(status: int) -> bool:

@@ -6,7 +6,7 @@ from attrs import evolve
 
 from proxycache.errors import InvalidAnswer, OriginError
 from proxycache.fill.question import Obtained, Question, Relayed, Told
-from proxycache.policy.altered import Alteration, is_suffix, refuses_suffix
+from proxycache.policy.altered import Alteration, refuses_suffix, suffix
 from proxycache.policy.byterange import RangeSpec
 
 from .serving import Serving
@@ -21,7 +21,8 @@ async def obtain_by_get(serving: Serving, question: Question) -> Obtained | Rela
     @raise OriginError: no answer, or none that can be used.
     """
     manager, refused, origin = serving.manager, serving.refused, question.target.origin.name
-    from_the_end, now = is_suffix(question.asked), serving.clock.seconds()
+    now, exact = serving.clock.seconds(), question.request.exact
+    from_the_end = 0 if exact else suffix(question.asked)
     if from_the_end and refused.lasts(origin, Alteration.SUFFIX, now):
         found = await _with_its_length(serving, question)
         if found is not None:
@@ -32,7 +33,8 @@ async def obtain_by_get(serving: Serving, question: Question) -> Obtained | Rela
     except InvalidAnswer:
         if question.asked is None:
             raise
-        if question.request.exact:
+        if exact:
+            # Signed: nothing else may be asked for it.
             return Relayed(None, 206, "invalid")
         found = await _with_its_length(serving, question) if from_the_end else None
         return found or await manager.obtain(evolve(question, asked=None))
@@ -44,7 +46,9 @@ async def obtain_by_get(serving: Serving, question: Question) -> Obtained | Rela
     found = await _with_its_length(serving, question)
     if found is None:
         return evolve(got, response=None)
-    refused.note(origin, Alteration.SUFFIX, now)
+    if (found.generation.length or 0) >= from_the_end:
+        # Not only since it is longer than the object.
+        refused.note(origin, Alteration.SUFFIX, now)
     return found
 
 

@@ -58,9 +58,13 @@ def test_misread(rig: Rig, prefixes: Iterator[str]) -> None:
 @pytest.mark.parametrize("asked", [301, 10**9])
 def test_longer_than_the_object(rig: Rig, prefixes: Iterator[str], asked: int) -> None:
     """It is all of it (RFC 9110, section 14.1.2)."""
-    film = rig.put(300, prefix=next(prefixes))
+    prefix = next(prefixes)
+    film = rig.put(300, prefix=prefix)
     film.fault(Fault(status=416, headers=(("Content-Range", "bytes */300"),)), None, when=from_the_end)
     exact_part(film.get(f"-{asked}"), film.body, 0, 300)
+    other = rig.put(300, prefix=prefix)
+    exact_part(other.get("-10"), other.body, 290, 300)
+    assert from_the_end(other.requests[0]), "others may be asked for so"
 
 
 def test_of_nothing(rig: Rig, prefixes: Iterator[str]) -> None:
