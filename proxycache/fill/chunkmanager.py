@@ -14,11 +14,13 @@ from proxycache.errors import MetadataUnavailable
 from proxycache.interfaces import (
     ICacheFiles,
     IChunkManager,
+    IOriginResponse,
     StoredEntry,
     StoredFile,
 )
 from proxycache.log import make_logger
 from proxycache.policy.accept import selects, unwanted
+from proxycache.policy.answers import is_of_another
 from proxycache.policy.arrival import as_recalled
 from proxycache.policy.cookies import without_cookies
 from proxycache.policy.entry import Representation, StoredRepresentation
@@ -161,6 +163,14 @@ class ChunkManager:
     def has_variants(self, target: ObjectTarget) -> bool:
         """Whether anything is stored for it, for whatever request; to be asked after L{lookup}."""
         return bool(self._variants.get(target.key))
+
+    def contradicted(self, target: ObjectTarget, request: Fields, response: IOriginResponse) -> None:
+        """A client is told what the origin has by now: the next request asks about what is of another version."""
+        now = response.response_time
+        for each in list(self._variants.get(target.key, ())):
+            known = each.representation
+            if is_of_another(known, request, response.status, response.fields, response.body_length, now):
+                self.unusable(each)
 
     async def invalidate(self, target: ObjectTarget) -> None:
         """What is stored for C{target} was made out of date: no later request gets it (RFC 9111, section 4.4)."""

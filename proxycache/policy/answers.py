@@ -16,7 +16,7 @@ from .entry import Representation
 from .fields import Fields, parse_date
 from .foreign import is_foreign
 from .storing import is_personal
-from .validators import Validator, parse_etag, strong_validator
+from .validators import Validator, Verdict, evaluate_preconditions, parse_etag, strong_validator
 
 MAX_LENGTH = 2**62
 """Bytes; no object is longer."""
@@ -268,12 +268,22 @@ def is_of_another(
 
     @param body_length: the declared length of the body, None where the framing does not say.
     """
+    if status == 412:
+        return _denies(known, request, now)
     if status == 416:
         return told_length(fields) not in (None, known.length)
     if status in (200, 206):
         length = body_length if status == 200 else length_of_part(fields)
         return contradicts(known, fields, now) or (None not in (length, known.length) and length != known.length)
     return status in (404, 410) and request.first(b"authorization") is None
+
+
+def _denies(known: Representation, request: Fields, now: float) -> bool:
+    """Whether a 412 refuses preconditions that hold, read strictly, for the version we know."""
+    if request.first(b"if-match") is None and request.first(b"if-unmodified-since") is None:
+        return False
+    protecting = request.without({b"if-none-match", b"if-modified-since"})
+    return evaluate_preconditions(protecting, known.fields, now) is Verdict.PROCEED
 
 
 def length_of_part(fields: Fields) -> int | None:

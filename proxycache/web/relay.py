@@ -175,6 +175,9 @@ class Relay:
         @raise ObjectChanged: likewise.
         """
         exchange = self._exchange
+        if response.status == 412 and exchange.method in SAFE_METHODS:
+            # Else a client that has the first pieces of what is stored cannot go on while that is fresh.
+            self._serving.manager.contradicted(target, exchange.fields, response)
         fields = response.fields.end_to_end().without({b"content-length"})
         length = response.body_length
         if exchange.method == "HEAD" or response.status in (204, 205, 304):

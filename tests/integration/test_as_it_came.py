@@ -3,7 +3,7 @@
 import pytest
 
 from tests.integration.rig import KIB, MIB, Headers, Rig, Thing, exact, exact_part, told
-from tests.servers.origin import Fault, Origin, Served
+from tests.servers.origin import Fault, Origin, Pattern, Served
 from tests.servers.proxycache import Config
 
 BEARER = ("Authorization", "Bearer a")
@@ -181,3 +181,16 @@ def test_a_stale_answer_stands_in(rig: Rig) -> None:
 
 def _authorized(served: Served) -> bool:
     return served.field("Authorization") is not None
+
+
+def test_a_client_that_read_the_beginning_of_an_older_version_can_begin_anew(rig: Rig) -> None:
+    """What is stored is fresh; that the rest of it is not to be had any more shows in what he is refused."""
+    film = rig.put(2 * MIB, cache_control="public, max-age=3600")
+    exact_part(film.get("0-999", BEARER), film.body, 0, 1000)
+    new = Thing(film.origin, film.path, film.url, Pattern(film.length, seed=999))
+    film.origin.put(film.path, new.body, etag='"v2"', cache_control="public, max-age=3600")
+    exact_part(new.get("0-999", BEARER), film.body, 0, 1000)
+    rest = ("Range", f"bytes={MIB + 500_000}-"), ("If-Match", '"v1"')
+    assert film.get(None, BEARER, *rest).status == 412
+    exact_part(new.get("0-999", BEARER), new.body, 0, 1000)
+    exact(new.get(None, BEARER), new.body)
