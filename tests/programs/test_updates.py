@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from pathlib import Path
-
-import pytest
 
 from tests.clients.programs import run
 from tests.programs.front import Front
+from tests.programs.npm import HERE
 from tests.servers.origin import Origin, Pattern
 
 MIB = 1 << 20
@@ -23,27 +25,32 @@ def changed(body: bytes, every: int, length: int) -> bytes:
     return bytes(new)
 
 
+BLOCK = 16 * KIB
 OLD = Pattern(20 * MIB, seed=7).read(0, 20 * MIB)
 
 
-@pytest.mark.parametrize("every", [700 * KIB, 100 * KIB], ids=["few", "many"])
-def test_zckdl(front: Front, origin: Origin, tmp_path: Path, every: int) -> None:
-    """Up to 255 ranges in one field, whose parts have to come as they were asked: it counts bytes."""
-    new = changed(OLD, every, 500)
-    for name, body in (("old", OLD), ("new", new)):
-        (tmp_path / name).write_bytes(body)
-        run("zck", "--compression-format=none", "--output", tmp_path / f"{name}.zck", tmp_path / name)
-    made = (tmp_path / "new.zck").read_bytes()
-    url = front.url + f"zchunk/{every}/new.zck"
-    origin.put(f"zchunk/{every}/new.zck", made)
+def blockmap(body: bytes) -> dict[str, object]:
+    """What electron-builder tells of a file, here in blocks of one length."""
+    blocks = [body[place : place + BLOCK] for place in range(0, len(body), BLOCK)]
+    checksums = [base64.b64encode(hashlib.blake2b(block, digest_size=18).digest()).decode() for block in blocks]
+    told = {"name": "file", "offset": 0, "checksums": checksums, "sizes": [len(block) for block in blocks]}
+    return {"version": "2", "files": [told]}
+
+
+def test_electron_updater(front: Front, origin: Origin, tmp_path: Path) -> None:
+    """Up to a thousand ranges in one field: more than 8 KiB of it."""
+    new = changed(OLD, 2 * BLOCK, 500)
+    file = {"size": len(new), "sha512": base64.b64encode(hashlib.sha512(new).digest()).decode()}
+    (tmp_path / "old").write_bytes(OLD)
+    (tmp_path / "maps").write_text(json.dumps([blockmap(OLD), blockmap(new), file]))
+    origin.put("electron/new", new)
     for name in ("cold", "hot"):
-        place = tmp_path / name
-        place.mkdir()
-        run("sh", "-c", 'cd "$0" && exec zckdl --source ../old.zck "$1"', place, url)
-        assert (place / "new.zck").read_bytes() == made
+        made = tmp_path / name
+        reader = HERE / "electron_update.cjs"
+        run("node", reader, front.url + "electron/new", tmp_path / "old", made, tmp_path / "maps")
+        assert made.read_bytes() == new
     if front.proxy is not None:
-        asked = {served.range for served in origin.requests(f"zchunk/{every}/new.zck")}
-        assert None not in asked, "the whole was asked for"
+        assert None not in {served.range for served in origin.requests("electron/new")}, "the whole was asked for"
 
 
 def test_zsync(front: Front, origin: Origin, tmp_path: Path) -> None:
