@@ -56,11 +56,7 @@ class UnknownSchema(ProxycacheError):
     """The database was written by a version that this one does not know."""
 
 
-class StorageError(ProxycacheError):
-    """A cache file could not do what was asked of it."""
-
-
-class CacheReadFailed(StorageError):
+class CacheReadFailed(ProxycacheError):
     """Bytes that the database vouches for cannot be had from the cache file.
 
     @ivar chunk: index of the chunk that has to be fetched again.
@@ -79,7 +75,7 @@ class DamagedChunk(CacheReadFailed):
     """The bytes are there and are not those that were recorded: short, or of another checksum."""
 
 
-class CacheWriteFailed(StorageError):
+class CacheWriteFailed(ProxycacheError):
     """Bytes could not be written; they exist in memory only.
 
     @ivar full: whether it was for want of space.

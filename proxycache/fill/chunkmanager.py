@@ -18,7 +18,6 @@ from proxycache.interfaces import (
     StoredEntry,
     StoredFile,
 )
-from proxycache.log import make_logger
 from proxycache.policy.accept import selects, unwanted
 from proxycache.policy.answers import is_of_another
 from proxycache.policy.arrival import as_recalled
@@ -75,7 +74,6 @@ class ChunkManager:
         self._heads = Heads()
         self._other_chunk_sizes: dict[str, int] = {}
         self._noted: dict[str, float] = {}
-        self._log = make_logger()
 
     # Looking up
 

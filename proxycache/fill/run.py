@@ -234,11 +234,6 @@ class Run:
         """Whether the origin's answer was accepted, so that only its body can have failed."""
         return self._extent is not None
 
-    @property
-    def paused(self) -> bool:
-        """Whether it waits for its readers or the disk."""
-        return self._paused
-
     def abort(self) -> None:
         """Stop, telling nobody."""
         self._over = True

@@ -16,7 +16,6 @@ from twisted.internet.interfaces import IReactorTime
 
 from proxycache.accounts import Accounts
 from proxycache.interfaces import FileSystemSpace, ICacheFiles, StoredEntry
-from proxycache.log import make_logger
 from proxycache.policy.eviction import ENTRY, ChunkName, LeastRecentlyUsed
 
 LOOK_SECONDS = 1.0
@@ -71,7 +70,6 @@ class Space:
         self._free_limit: int | None = None
         self._looked = float("-inf")
         self._looking = False
-        self._log = make_logger()
 
     @property
     def used(self) -> int:

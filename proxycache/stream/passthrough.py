@@ -75,7 +75,6 @@ class PassthroughProducer:
         self._failures = 0
         self._failed_at = cursor
         self._done: Deferred[None] | None = None
-        self._held: list[bytes] = []
 
     @property
     def length(self) -> int | str:
@@ -225,8 +224,7 @@ class PassthroughProducer:
                 return
             self._deliver()
 
-        self._asking = Deferred.fromCoroutine(ask())
-        self._asking.addErrback(Failure.trap, CancelledError)
+        Deferred.fromCoroutine(ask()).addErrback(Failure.trap, CancelledError)
 
     async def _ask(self) -> None:
         asked = RangeSpec(self.cursor, None if self._stop is None else self._stop - 1)

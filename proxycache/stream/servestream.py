@@ -106,16 +106,6 @@ class ServeStream:
         self._log = make_logger()
 
     @property
-    def state(self) -> State:
-        """Where the next byte comes from."""
-        return self._position.state
-
-    @property
-    def position(self) -> Position:
-        """How far it has come."""
-        return self._position
-
-    @property
     def fetched(self) -> bool:
         """Whether bytes of it were not in the cache when it came to them."""
         return self._fetched or (self._reader is not None and self._reader.waited)
@@ -242,9 +232,7 @@ class ServeStream:
         deadline = self._clock.callLater(self._retry_timeout, _give_up, waiter, self._retry_timeout)
         try:
             await waiter
-        except ObjectChanged:
-            raise
-        except CancelledError:
+        except (ObjectChanged, CancelledError):
             raise
         except Exception as error:
             self._error = error

@@ -232,6 +232,3 @@ class Delivery:
 def _is_newer(told: Representation, generation: Generation | None) -> bool:
     """Whether what a HEAD was answered came after what is stored, and can be told in its place."""
     return generation is None or told.response_time > generation.representation.response_time
-
-
-__all__ = ["Delivery"]
