@@ -298,7 +298,7 @@ class IMetadataStore(Interface):
         """Fires once what was recorded by now was written, or could not be in a second; never fails."""
 
     def state() -> str | None:
-        """None where the database answers, else the reason why not."""
+        """None where the database answers and takes records, else the reason why not."""
 
     def is_unwritten(id: str) -> bool:
         """Whether the database has not yet learned of a generation what L{save} was told last."""

@@ -48,8 +48,7 @@ from proxycache.web.serving import Serving
 from proxycache.web.site import ObjectSite
 
 DISK_THREADS = 4
-"""Threads for the disk alone: those of the reactor resolve names."""
-
+"""Threads for the disk alone."""
 
 STOCK_SECONDS = 2.0
 """How long chunks wait to be written until it is known what is on the disk from before."""
@@ -134,7 +133,6 @@ class CacheService(Service):
         log = configuration.server.access_log
         self._lines = None if log is None else LineFile(reactor, log, self._log_disk, self.accounts)
         self.metrics = Metrics(self.accounts, lambda: (self.space.used, self.space.limit))
-        origins = tuple(origin.policy() for origin in configuration.origin)
         self.serving = Serving(
             clock=reactor,
             origins=origins,

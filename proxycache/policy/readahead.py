@@ -34,7 +34,7 @@ class Window:
         return covered - position <= self.size // 2
 
     def grown(self) -> Window:
-        """The window after a reader has used up half of the present one."""
+        """The window after a reader has used up the present one."""
         return evolve(self, size=min(self.size * 2, MAX_WINDOW))
 
 

@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl
 _VENDOR_DATE = re.compile(r"(x-[a-z]+-)date\Z")
 """Signature Version 4 of Amazon, and all that copied it: C{X-Amz-Date} and C{X-Amz-Expires}, C{X-Goog-}, C{x-oss-}."""
 
-
 _SIGNATURE = re.compile(r"(?:x-[a-z]+-)?signature\Z|sig\Z")
 """C{X-Amz-Signature} and its copies, C{Signature} of Version 2 and CloudFront, C{sig} of Azure and others."""
 

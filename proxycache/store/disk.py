@@ -90,7 +90,8 @@ class Disk:
         return self.settle().addCallback(stopped)
 
     def run(self, work: Callable[[], T], what: str, droppable: bool = True) -> Deferred[T]:
-        """Do C{work} in a thread. Fails with what it raises, or with a TimeoutError after L{TIMEOUT_SECONDS}.
+        """Do C{work} in a thread. Fails with what it raises, or with a TimeoutError after L{TIMEOUT_SECONDS}, at once
+        where the disk L{hangs}.
 
         @param droppable: it need not be done any more where its turn comes after that, or after it was cancelled.
         """
@@ -109,7 +110,7 @@ class Disk:
     def run_patiently(self, work: Callable[[], T], what: str) -> Deferred[T]:
         """Do C{work} in a thread of its own, for as long as it takes: no client waits for it.
 
-        Fails with what it raises.
+        Fails with what it raises, and at once, with a TimeoutError, where the disk L{hangs}.
         """
         if self.hangs:
             return fail(TimeoutError(f"{what}: the disk does not answer"))

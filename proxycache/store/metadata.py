@@ -179,7 +179,7 @@ class MetadataStore:
         self._log = make_logger()
 
     def state(self) -> str | None:
-        """None where the database answers, else why not."""
+        """None where the database answers and takes records, else why not."""
         return self._database.state()
 
     def is_unwritten(self, id: str) -> bool:

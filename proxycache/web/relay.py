@@ -106,10 +106,8 @@ class Relay:
         ):
             await self._serving.manager.invalidate(stale)
 
-    def _in_the_background(self, work: object) -> None:
-        Deferred.fromCoroutine(work).addErrback(  # type: ignore[arg-type]
-            lambda failure: self._log.failure("invalidating failed", failure)
-        )
+    def _in_the_background(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
+        Deferred.fromCoroutine(work).addErrback(lambda failure: self._log.failure("invalidating failed", failure))
 
     async def fetch(self, target: ObjectTarget, attempts: int, dispensable: bool = False) -> IOriginResponse:
         """The origin's answer to the request as the client made it.
