@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from enum import IntEnum
-from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -15,7 +14,7 @@ from zope.interface import Attribute, Interface
 from proxycache.policy.byterange import RangeSpec
 from proxycache.policy.entry import Representation, StoredRepresentation
 from proxycache.policy.fields import Fields
-from proxycache.policy.origins import ObjectTarget, OriginPolicy
+from proxycache.policy.origins import OriginPolicy
 from proxycache.policy.retrying import MAX_ATTEMPTS
 
 
@@ -306,16 +305,3 @@ class IMetadataStore(Interface):
 
 class IDiskReactor(IReactorTime, IReactorFromThreads):
     """What work in the disk's threads needs of the reactor."""
-
-
-class IChunkManager(Interface):
-    """Answers one question: when can these bytes be read, or why not?
-
-    What it gives is declared above this layer: see L{proxycache.fill.chunkmanager}.
-    """
-
-    def lookup(target: ObjectTarget, request: Fields) -> Deferred[Any]:
-        """The generation that answers C{request}, fresh or stale, or None; fails with L{MetadataUnavailable}."""
-
-    def obtain(question: Any) -> Deferred[Any]:
-        """Make or renew the entry by asking the origin, once for all who ask meanwhile and may share the answer."""

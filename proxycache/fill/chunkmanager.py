@@ -8,16 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from proxycache.errors import MetadataUnavailable
-from proxycache.interfaces import (
-    ICacheFiles,
-    IChunkManager,
-    IOriginResponse,
-    StoredEntry,
-    StoredFile,
-)
+from proxycache.interfaces import ICacheFiles, IOriginResponse, StoredEntry, StoredFile
 from proxycache.policy.accept import selects, unwanted
 from proxycache.policy.answers import is_of_another
 from proxycache.policy.arrival import as_recalled
@@ -46,9 +39,8 @@ USED_SECONDS = 60.0
 """Between two notes in the database that a generation is in use, and of what changes with each use."""
 
 
-@implementer(IChunkManager)
 class ChunkManager:
-    """See L{IChunkManager}.
+    """Knows the generations of all keys, or whom to ask for them.
 
     @param now: wall clock, seconds since the epoch.
     """

@@ -15,7 +15,6 @@ from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementedBy
 from zope.interface.verify import verifyObject
 
-import proxycache.fill.chunkmanager
 import proxycache.fill.run
 import proxycache.origin.client
 import proxycache.origin.response
@@ -26,13 +25,11 @@ import proxycache.stream.passthrough
 import proxycache.stream.servestream
 from proxycache import interfaces
 from proxycache.accounts import Accounts
-from proxycache.fill.chunkmanager import ChunkManager
 from proxycache.fill.run import Run
 from proxycache.interfaces import (
     IBodyReceiver,
     ICacheFile,
     ICacheFiles,
-    IChunkManager,
     IDiskReactor,
     IMetadataStore,
     IOrigin,
@@ -57,7 +54,6 @@ from .scriptedorigin import ScriptedOrigin
 from .threadedclock import ThreadedClock
 
 MODULES = (
-    proxycache.fill.chunkmanager,
     proxycache.fill.run,
     proxycache.origin.client,
     proxycache.origin.response,
@@ -108,10 +104,6 @@ def test_origin(client: OriginClient) -> None:
 
 def test_fill() -> None:
     assert verifyObject(IBodyReceiver, a_run())
-    surroundings: Any = None
-    files: Any = None
-    manager = ChunkManager(lambda manager: surroundings, files, 65536, lambda: 0.0)
-    assert verifyObject(IChunkManager, manager)
 
 
 def test_store(tmp_path: Path, disk: Disk, clock: ThreadedClock) -> None:
@@ -145,7 +137,6 @@ def test_no_implementer_is_forgotten() -> None:
     assert declared == {
         "CacheFile",
         "CacheFiles",
-        "ChunkManager",
         "ChunkProducer",
         "MetadataStore",
         "OriginClient",
