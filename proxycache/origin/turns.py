@@ -68,6 +68,8 @@ class Turns:
 
         def over(result: object) -> object:
             waiting.pop(waiter, None)
+            if not waiting and self._waiting.get(name) is waiting:
+                del self._waiting[name]
             return result
 
         waiter: Deferred[None] = Deferred(lambda _: None)
