@@ -15,8 +15,11 @@ from tests.servers.origin import Fault, Origin
 from tests.servers.proxycache import Config
 
 ORIGINS = 30
-AT_ONCE_SECONDS = 10.0
+AT_ONCE_SECONDS = 15.0
 """Less than what is asked for, and enough for a slow machine."""
+
+FEW_SECONDS = 5.0
+"""Between two requests that find out whether an origin is well again."""
 
 numbers = itertools.count()
 
@@ -163,11 +166,13 @@ class TestHungOrigin:
         gates = [rig.origin.gate(film.path) for film in (*first, *films)]
         for answer in at_once([film.get for film in first]):
             refused(answer, 504)
-        asked = len(rig.origin.log)
-        for answer in at_once([film.get for film in films]) + [film.get() for film in films]:
+        asked, began = len(rig.origin.log), time.monotonic()
+        answers = at_once([film.get for film in films]) + [film.get() for film in films]
+        for answer in answers:
             refused(answer, 504)
-            assert answer.field("Retry-After"), told(answer)
-        assert len(rig.origin.log) == asked
+        probes = len(rig.origin.log) - asked
+        assert probes <= (time.monotonic() - began) / FEW_SECONDS
+        assert sum(answer.field("Retry-After") is None for answer in answers) <= probes
         for gate in gates:
             gate.release()
         until(lambda: films[0].get().status == 200, "it to be asked again")
@@ -200,9 +205,11 @@ def test_after_several_failures_others_are_served_what_is_stale(rig: Rig, prefix
     films = put(rig, prefix, 10, stale=True)
     for film in films:
         film.fault(fault, None)
+    began = time.monotonic()
     for film in films:
         film.get_whole()
-    assert sum(bool(film.requests) for film in films) <= 3 + 1, "three, and one for every few seconds since"
+    asked = sum(bool(film.requests) for film in films)
+    assert asked <= 3 + (time.monotonic() - began) / FEW_SECONDS
     new, *_ = put(rig, prefix, 1)
     exact(new.get(), new.body)
     films[0].origin.clear_faults()
