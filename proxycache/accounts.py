@@ -28,6 +28,7 @@ class Accounts:
     retries: int = 0
     damaged_chunks: int = 0
     write_failures: int = 0
+    unstored_chunks: int = 0
     evicted_chunks: int = 0
     evicted_entries: int = 0
     database_failures: int = 0

@@ -79,11 +79,13 @@ class CacheWriteFailed(ProxycacheError):
     """Bytes could not be written; they exist in memory only.
 
     @ivar full: whether it was for want of space.
+    @ivar files: whether it was for want of a place for one more file.
     """
 
-    def __init__(self, reason: str, full: bool = False) -> None:
+    def __init__(self, reason: str, full: bool = False, files: bool = False) -> None:
         super().__init__(reason)
         self.full = full
+        self.files = files
 
 
 class OriginError(ProxycacheError):

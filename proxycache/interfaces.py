@@ -217,6 +217,7 @@ class ICacheFiles(Interface):
     """The directory of cache files."""
 
     block_size = Attribute("bytes that a file takes at least, and in multiples of which it grows")
+    punches = Attribute("whether a part of a file can be given back; else files go as a whole")
 
     def open(id: str) -> ICacheFile:
         """The file of a generation, the same one for all who hold it; it need not exist yet."""

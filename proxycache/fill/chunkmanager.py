@@ -335,6 +335,7 @@ class ChunkManager:
             punched = generation.contents.evict(chunk)
             if last and not self.in_use((id, ENTRY)):
                 self.unusable(generation)
+                return self._files.open(id).unlink()
             return punched
         size = self._other_chunk_sizes.get(id, self._chunk_size)
         if last:

@@ -16,12 +16,10 @@ from proxycache.policy.readahead import MAX_WINDOW
 
 from .buffers import Buffers
 from .chunkbuffer import BufferState, ChunkBuffer
+from .pace import MAX_WRITING, Pace
 from .presence import Presence
 from .readers import Readers
 from .surroundings import Surroundings
-
-MAX_WRITING = 4
-"""Chunks on their way to the disk before the origin is held up."""
 
 MAX_KEPT = 8
 """Chunks kept in memory for readers while there is nowhere to store them."""
@@ -72,6 +70,7 @@ class Contents:
         self._buffers = Buffers()
         self._partial_before = 0
         self._came_and_went = 0
+        self._pace = Pace(around.clock, self._too_slow)
         self._storage_off_until = float("-inf")
         self._doubted_until = float("-inf")
         self._log = make_logger()
@@ -188,27 +187,31 @@ class Contents:
             if buffer.complete:
                 self._store(index, buffer)
 
-    def _store(self, index: int, buffer: ChunkBuffer, again: bool = True) -> None:
+    def _store(self, index: int, buffer: ChunkBuffer, tries: int = MAX_WRITING) -> None:
         resting = self._around.clock.seconds() < self._storage_off_until
-        if not self.stored or resting or (self.recorded and not self._entered()):
+        late = self._pace.slow and self.count(BufferState.WRITING) >= MAX_WRITING
+        if late:
+            self._around.accounts.unstored_chunks += 1
+        if late or not self.stored or resting or (self.recorded and not self._entered()):
             self._buffers.turn(index, buffer, BufferState.KEPT)
             return
         self._buffers.turn(index, buffer, BufferState.WRITING)
-        self._around.space.reserve(len(buffer.data)).addCallback(self._write, index, buffer, again)
+        self._pace.writing(self.count(BufferState.WRITING))
+        self._around.space.reserve(len(buffer.data)).addCallback(self._write, index, buffer, tries)
 
-    def _write(self, room: bool, index: int, buffer: ChunkBuffer, again: bool) -> None:
+    def _write(self, room: bool, index: int, buffer: ChunkBuffer, tries: int) -> None:
         if not room or not self.stored:
             if room:
                 self._around.space.release(len(buffer.data))
             self._buffers.turn(index, buffer, BufferState.KEPT)
-            self._settled()
+            self._put_away()
             return
         writing = self._file.write(buffer.start, buffer.data, self.length)
         writing.addCallbacks(
             self._written,
             self._not_written,
             callbackArgs=(index, buffer),
-            errbackArgs=(index, buffer, again),
+            errbackArgs=(index, buffer, tries),
         )
 
     def _written(self, checksum: int, index: int, buffer: ChunkBuffer) -> None:
@@ -230,28 +233,46 @@ class Contents:
             self._buffers.turn(index, buffer, BufferState.KEPT)
             removing = self._file.punch(buffer.start, buffer.stop)
             removing.addCallback(lambda _: self._around.space.release(len(buffer.data)))
-        self._settled()
+        self._put_away()
 
-    def _not_written(self, failure: Failure, index: int, buffer: ChunkBuffer, again: bool) -> None:
+    def _not_written(self, failure: Failure, index: int, buffer: ChunkBuffer, tries: int) -> None:
         self._around.space.release(len(buffer.data))
         error = failure.value
         if not isinstance(error, CacheWriteFailed):
             self._log.failure("writing a chunk failed unexpectedly", failure=failure)
-        elif error.full and again and self.stored:
+        elif error.full and tries and self.stored:
+            # Others that are under way may take the room that is made.
             self._around.space.look()
-            self._around.space.make_room(MAX_WRITING * self.chunking.size)
-            self._store(index, buffer, again=False)
-            if buffer.state is BufferState.KEPT:
-                self._settled()
+            given_way = self._around.space.give_way(len(buffer.data), error.files)
+            given_way.addCallback(lambda _: self._store_again(index, buffer, tries - 1))
             return
         self._around.accounts.write_failures += 1
         if self._storage_off_until < self._around.clock.seconds():
             self._log.warn("{id}: {why}; going on without storage", id=self._id, why=failure.getErrorMessage())
         self._storage_off_until = self._around.clock.seconds() + STORAGE_PAUSE_SECONDS
         self._buffers.turn(index, buffer, BufferState.KEPT)
+        self._put_away()
+
+    def _store_again(self, index: int, buffer: ChunkBuffer, tries: int) -> None:
+        self._store(index, buffer, tries)
+        if buffer.state is BufferState.KEPT:
+            self._put_away()
+
+    def _put_away(self) -> None:
+        """A chunk is not on its way to the disk any more."""
+        self._pace.writing(self.count(BufferState.WRITING))
+        self._settled()
+
+    def _too_slow(self) -> None:
+        self._log.warn("{id}: the disk is slow; what it has no time for is not stored", id=self._id)
         self._settled()
 
     # Memory
+
+    @property
+    def holds_up(self) -> bool:
+        """Whether the origin is to wait for the disk."""
+        return self._pace.holds
 
     def count(self, state: BufferState) -> int:
         """How many chunks in memory are in C{state}."""

@@ -25,7 +25,7 @@ from proxycache.policy.storing import forbidden
 from proxycache.policy.validators import if_range
 
 from .chunkbuffer import BufferState
-from .contents import MAX_KEPT, MAX_WRITING, Contents
+from .contents import MAX_KEPT, Contents
 from .reader import Reader
 from .readers import Readers
 from .run import Run
@@ -333,7 +333,7 @@ class Fetching:
 
     def congested(self) -> bool:
         """Whether the origin has to be held up: by the disk, or by readers where there is no disk."""
-        if self._contents.count(BufferState.WRITING) >= MAX_WRITING:
+        if self._contents.holds_up:
             return True
         self._generation.trim()
         if self._contents.count(BufferState.KEPT) < MAX_KEPT:

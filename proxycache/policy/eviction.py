@@ -158,6 +158,17 @@ class LeastRecentlyUsed:
         for name in [name for name in self._order if name[0] not in ids]:
             self.remove(name)
 
+    def members(self, ids: Collection[str]) -> dict[str, list[tuple[ChunkName, int]]]:
+        """All members of some entries, with their sizes."""
+        found: dict[str, list[tuple[ChunkName, int]]] = {id: [] for id in ids}
+        for id in found:
+            if id in self._stored:
+                found[id] += [((id, index), size) for index, size in self._stored[id].expanded().items()]
+        for name, size in self._order.items():
+            if name[0] in found:
+                found[name[0]].append((name, size))
+        return found
+
     def victims(self, needed: int, in_use: Callable[[ChunkName], bool]) -> list[ChunkName]:
         """Members to drop, in order, until C{needed} bytes are found.
 

@@ -14,7 +14,7 @@ import re
 import stat
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from tempfile import mkstemp
+from tempfile import TemporaryFile, mkstemp
 from weakref import WeakValueDictionary
 
 import xxhash
@@ -24,6 +24,7 @@ from zope.interface import implementer
 
 from proxycache.errors import CacheReadFailed, CacheWriteFailed, DamagedChunk
 from proxycache.interfaces import ChunkSpan, FileSystemSpace, ICacheFile, ICacheFiles, StoredFile
+from proxycache.log import make_logger
 
 from .descriptors import Descriptor, Descriptors
 from .disk import Disk, told
@@ -32,6 +33,8 @@ from .private import make_directory
 from .verified import Verified
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_CANNOT_PUNCH = (errno.EOPNOTSUPP, errno.ENOSYS)
 
 _PUNCH_HOLE_KEEP_SIZE = 0x02 | 0x01
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -125,7 +128,10 @@ class CacheFile:
         """See L{ICacheFile.write}."""
 
         def work() -> int:
-            descriptor = self._open_to_write()
+            try:
+                descriptor = self._open_to_write()
+            except OSError as error:
+                raise CacheWriteFailed(str(error), error.errno in _FULL, files=True) from error
             if length is not None and os.fstat(descriptor.number).st_size != length:
                 os.ftruncate(descriptor.number, length)
             view = memoryview(data)
@@ -148,9 +154,9 @@ class CacheFile:
         """See L{ICacheFile.punch}."""
 
         def work() -> None:
+            # Held: it is closed when nobody does.
             descriptor = self._descriptors.open(self._location)
-            if _libc.fallocate(descriptor.number, _PUNCH_HOLE_KEEP_SIZE, start, stop - start):
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            _punch(descriptor.number, start, stop)
 
         # In line with the writes: a hole punched late would take what was written after it.
         punching: Deferred[None] = self._changes.run(self._disk.run, work, "punching a hole", droppable=False)
@@ -185,6 +191,11 @@ class CacheFile:
             return self._descriptors.create(self._location)
 
 
+def _punch(descriptor: int, start: int, stop: int) -> None:
+    if _libc.fallocate(descriptor, _PUNCH_HOLE_KEEP_SIZE, start, stop - start):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
 def _read_now(descriptor: Descriptor, start: int, stop: int) -> bytearray | None:
     """The bytes where all of them are in memory, else None."""
     buffer = bytearray(stop - start)
@@ -211,6 +222,9 @@ class CacheFiles:
         database: Path | None = None,
     ) -> None:
         self.block_size = _block_size(directory)
+        self.punches = True
+        self._tried_to_punch = False
+        self._log = make_logger()
         self._directory = directory
         self._database = database
         self._descriptors = descriptors
@@ -249,6 +263,7 @@ class CacheFiles:
         """See L{ICacheFiles.space}."""
 
         def work() -> FileSystemSpace:
+            self._try_to_punch()
             found = os.statvfs(self._directory)
             beside = [str(self._directory), *(entry.path for entry in self._folders())]
             if self._database is not None:
@@ -257,7 +272,29 @@ class CacheFiles:
                 found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, sum(map(_allocated, beside))
             )
 
-        return self._disk.run(work, "looking at the disk")
+        before = self.punches
+
+        def found(space: FileSystemSpace) -> FileSystemSpace:
+            if before and not self.punches:
+                self._log.warn("{path}: holes cannot be punched here: entries go as a whole", path=self._directory)
+            return space
+
+        return self._disk.run(work, "looking at the disk").addCallback(found)
+
+    def _try_to_punch(self) -> None:
+        """Find out whether holes can be punched, in a thread; once."""
+        if self._tried_to_punch:
+            return
+        try:
+            with TemporaryFile(dir=self._directory) as probe:
+                probe.truncate(self.block_size)
+                _punch(probe.fileno(), 0, self.block_size)
+        except OSError as error:
+            # Of what cannot be written nothing is known yet.
+            self._tried_to_punch = error.errno in _CANNOT_PUNCH
+            self.punches = not self._tried_to_punch
+        else:
+            self._tried_to_punch = True
 
     def _folders(self) -> list[os.DirEntry[str]]:
         return [

@@ -7,11 +7,11 @@ it is needed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from proxycache.accounts import Accounts
@@ -170,21 +170,49 @@ class Space:
 
     def make_room(self, size: int) -> None:
         """Evict until C{size} more bytes fit, or nothing more can go."""
-        excess = self._order.total + self._reserved + size - self.limit
-        if excess <= 0:
-            return
-        for name in self._order.victims(excess, self._in_use):
+        self._evict_some(self._order.total + self._reserved + size - self.limit, not self._files.punches)
+
+    def give_way(self, size: int, entries: bool) -> Deferred[None]:
+        """The file system has no room, though the limit leaves some (a quota, no inodes): what is oldest goes.
+
+        @param size: bytes that are to go, where as many may.
+        @param entries: whether nothing helps but whole files.
+        @return: fires once what went is off the disk.
+        """
+        going = self._evict_some(size, entries or not self._files.punches)
+        return DeferredList(going).addCallback(lambda _: None)
+
+    def _evict_some(self, needed: int, entries: bool) -> list[Deferred[None]]:
+        chosen = self._order.victims(needed, self._entry_in_use if entries else self._in_use)
+        if entries:
+            return [self._evict_entry(members) for members in self._order.members({id for id, _ in chosen}).values()]
+        going = []
+        for name in chosen:
             freed = self._order.size(name)
-            if freed is None:
-                # It went with its last chunk.
-                continue
+            # Else it went with its last chunk.
+            if freed is not None:
+                self._order.remove(name)
+                going.append(self._evict_now(name, freed))
+        return going
+
+    def _entry_in_use(self, name: ChunkName) -> bool:
+        return self._in_use((name[0], ENTRY))
+
+    def _evict_entry(self, members: Sequence[tuple[ChunkName, int]]) -> Deferred[None]:
+        """An entry goes with all its chunks."""
+        for (_, chunk), _ in members:
+            self._accounts.evicted_chunks += chunk != ENTRY
+        for name, _ in members:
             self._order.remove(name)
-            self._leaving += freed
-            if name[1] == ENTRY:
-                self._accounts.evicted_entries += 1
-            else:
-                self._accounts.evicted_chunks += 1
-            self._evict(name).addBoth(self._left, freed)
+        return self._evict_now((members[0][0][0], ENTRY), sum(size for _, size in members))
+
+    def _evict_now(self, name: ChunkName, freed: int) -> Deferred[None]:
+        self._leaving += freed
+        if name[1] == ENTRY:
+            self._accounts.evicted_entries += 1
+        else:
+            self._accounts.evicted_chunks += 1
+        return self._evict(name).addBoth(self._left, freed)
 
     def _left(self, _: object, size: int) -> None:
         self._leaving -= size

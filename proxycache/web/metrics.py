@@ -50,6 +50,7 @@ class _AccountsCollector(Collector):
             ("retries", "Requests tried again, and ranges fetched again.", accounts.retries),
             ("damaged_chunks", "Chunks whose cached bytes could not be used.", accounts.damaged_chunks),
             ("write_failures", "Chunks that could not be written.", accounts.write_failures),
+            ("unstored_chunks", "Chunks that were not stored since the disk was too slow.", accounts.unstored_chunks),
             ("evicted_chunks", "Chunks dropped for space.", accounts.evicted_chunks),
             ("evicted_entries", "Entries without chunks dropped for space.", accounts.evicted_entries),
             ("database_failures", "Failures of the database.", accounts.database_failures),

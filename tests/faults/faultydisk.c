@@ -1,12 +1,16 @@
 /* A disk that fails, lies or hangs, for a program that this library is preloaded into.
  *
  * The file named by FAULTY_DISK holds one rule a line, "OP ACTION PATTERN"; while there is none, nothing
- * happens. OP is open, read, write or truncate; open means for writing. ACTION is
+ * happens. OP is open, read, write, truncate or punch (a hole); open means for writing. ACTION is
  *
  *     error:NUMBER     fail with that errno
+ *     quota:NUMBER     write, but fail with EDQUOT where the files beside take up so many bytes
+ *     files:NUMBER     open, but fail with ENOSPC where that would make a file more than so many
  *     hang             wait until the rule is gone, then do what was asked
  *     slow:NUMBER      wait that many milliseconds, then do what was asked
  *     flip:OFFSET      read, but with a bit of the byte at that offset of the file inverted
+ *
+ * The files beside are those in the folders next to that of the file.
  *
  * PATTERN is matched by fnmatch(3) against the path as the kernel knows it, so that a `*` takes a `/` as well.
  * A read that is not to wait (RWF_NOWAIT) finds nothing in memory where a rule holds, as after a long time.
@@ -16,10 +20,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <glob.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -27,7 +33,7 @@
     static result (*real)(__VA_ARGS__); \
     if (!real) real = (result (*)(__VA_ARGS__))dlsym(RTLD_NEXT, #name)
 
-enum action { NONE, FAIL, HANG, SLOW, FLIP };
+enum action { NONE, FAIL, HANG, SLOW, FLIP, QUOTA, FILES };
 
 struct rule {
     enum action action;
@@ -59,6 +65,10 @@ static struct rule rule_for(const char *op, const char *path)
             found.action = FAIL;
         else if (sscanf(action, "flip:%lld", &found.number) == 1)
             found.action = FLIP;
+        else if (sscanf(action, "quota:%lld", &found.number) == 1)
+            found.action = QUOTA;
+        else if (sscanf(action, "files:%lld", &found.number) == 1)
+            found.action = FILES;
         else if (sscanf(action, "slow:%lld", &found.number) == 1)
             found.action = SLOW;
         else
@@ -68,13 +78,39 @@ static struct rule rule_for(const char *op, const char *path)
     return found;
 }
 
+static void path_of(int fd, char *path, size_t room)
+{
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t size = readlink(link, path, room - 1);
+    path[size < 0 ? 0 : size] = 0;
+}
+
 static struct rule rule_of(const char *op, int fd)
 {
-    char link[64], path[4096];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t size = readlink(link, path, sizeof path - 1);
-    path[size < 0 ? 0 : size] = 0;
+    char path[4096];
+    path_of(fd, path, sizeof path);
     return rule_for(op, path);
+}
+
+/* How many files lie in the folders next to that of a file, or how many bytes they take up. */
+static long long beside(const char *path, int bytes)
+{
+    char pattern[4200];
+    struct stat found;
+    glob_t names;
+    long long total = 0;
+    snprintf(pattern, sizeof pattern, "%s", path);
+    for (int up = 0; up < 2; up++)
+        if (strrchr(pattern, '/'))
+            *strrchr(pattern, '/') = 0;
+    strcat(pattern, "/[0-9a-f][0-9a-f]/*");
+    if (glob(pattern, 0, NULL, &names))
+        return 0;
+    for (size_t each = 0; each < names.gl_pathc; each++)
+        total += !bytes ? 1 : lstat(names.gl_pathv[each], &found) ? 0 : found.st_blocks * 512LL;
+    globfree(&names);
+    return total;
 }
 
 /* Nonzero where the call is to fail; errno is set then. */
@@ -87,6 +123,17 @@ static int obey(const char *op, int fd, const char *path)
         if (rule.action == FAIL) {
             errno = (int)rule.number;
             return 1;
+        }
+        if (rule.action == QUOTA || rule.action == FILES) {
+            char name[4096];
+            struct stat found;
+            if (!path)
+                path_of(fd, name, sizeof name);
+            if (rule.action == FILES ? !lstat(path ? path : name, &found) : 0)
+                return 0;
+            int full = beside(path ? path : name, rule.action == QUOTA) >= rule.number;
+            errno = full ? rule.action == QUOTA ? EDQUOT : ENOSPC : before;
+            return full;
         }
         if (rule.action == SLOW)
             usleep(rule.number * 1000);
@@ -197,4 +244,15 @@ int openat(int folder, const char *name, int flags, ...)
     int mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(rest, int) : 0;
     va_end(rest);
     return openat64(folder, name, flags, mode);
+}
+
+int fallocate64(int fd, int mode, off64_t start, off64_t size)
+{
+    REAL(int, fallocate64, int, int, off64_t, off64_t);
+    return mode && obey("punch", fd, NULL) ? -1 : real(fd, mode, start, size);
+}
+
+int fallocate(int fd, int mode, off_t start, off_t size)
+{
+    return fallocate64(fd, mode, start, size);
 }

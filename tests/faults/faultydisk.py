@@ -18,7 +18,7 @@ def compiled(directory: Path) -> Path:
 
 
 class FaultyDisk:
-    """Faults by operation (open, read, write or truncate) and by a pattern of paths; see faultydisk.c."""
+    """Faults by operation (open, read, write, truncate or punch) and by a pattern of paths; see faultydisk.c."""
 
     def __init__(self, library: Path, control: Path) -> None:
         self.environment = {"LD_PRELOAD": str(library), "FAULTY_DISK": str(control)}
@@ -42,6 +42,18 @@ class FaultyDisk:
     def slow(self, seconds: float, pattern: str, *ops: str) -> Iterator[None]:
         """Operations on files that match take so much longer."""
         with self._obeying(f"slow:{seconds * 1000:.0f}", pattern, ops):
+            yield
+
+    @contextlib.contextmanager
+    def quota(self, size: int, pattern: str) -> Iterator[None]:
+        """Writes to files that match fail with EDQUOT where all cache files take up so many bytes."""
+        with self._obeying(f"quota:{size}", pattern, ("write",)):
+            yield
+
+    @contextlib.contextmanager
+    def few_files(self, number: int, pattern: str) -> Iterator[None]:
+        """Files that match cannot be made where there are so many."""
+        with self._obeying(f"files:{number}", pattern, ("open",)):
             yield
 
     @contextlib.contextmanager

@@ -15,6 +15,7 @@ class FileSystem:
     def __init__(self, total: int = 0, free: int = 0) -> None:
         self.answer: Deferred[FileSystemSpace] | None = None
         self.block_size = 1
+        self.punches = True
         self.beside = 0
         self.total = total
         self.free = free

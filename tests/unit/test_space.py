@@ -363,3 +363,57 @@ def test_what_lies_beside_leaves_less_room() -> None:
     room.files.beside = 300
     room.space.look()
     assert room.space.limit == 0
+
+
+class TestTheFileSystemIsFull:
+    """Before the limit is reached."""
+
+    def room(self, *, entries: bool = False, slow: bool = False) -> tuple[Room, list[None]]:
+        """Of three entries the oldest has to give way."""
+        room = Room(SpaceLimits(10**6), slow=slow)
+        for id in ("old", "b", "c"):
+            assert room.space.admit_entry(id, 1)
+            for chunk in range(2):
+                room.write(chunk, id=id)
+        heard: list[None] = []
+        room.space.give_way(10, entries).addCallback(heard.append)
+        return room, heard
+
+    def test_the_oldest_chunk_goes(self) -> None:
+        room, heard = self.room()
+        assert room.evicted == [("old", 0)]
+        assert (heard, room.space.used) == ([None], 53)
+
+    def test_it_is_waited_for(self) -> None:
+        room, heard = self.room(slow=True)
+        assert heard == []
+        room.leaving[0].callback(None)
+        assert heard == [None]
+
+    def test_the_oldest_entry_goes(self) -> None:
+        room, heard = self.room(entries=True)
+        assert room.evicted == [("old", ENTRY)]
+        assert (heard, room.space.used) == ([None], 42)
+        assert (room.accounts.evicted_entries, room.accounts.evicted_chunks) == (1, 2)
+
+    def test_nothing_may_go(self) -> None:
+        room = Room(SpaceLimits(10**6))
+        room.fill(2)
+        room.pinned.update(names(0, 1))
+        heard: list[None] = []
+        room.space.give_way(10, entries=False).addCallback(heard.append)
+        assert (heard, room.evicted) == ([None], [])
+
+
+def test_where_no_hole_can_be_punched_entries_go_whole() -> None:
+    room = Room(SpaceLimits(60))
+    room.files.punches = False
+    for id in ("a", "b"):
+        assert room.space.admit_entry(id, 1)
+        for chunk in range(2):
+            room.write(chunk, id=id)
+    room.space.use(("a", 1))
+    room.pinned.add(("b", ENTRY))
+    assert room.reserve(20)
+    assert room.evicted == [("a", ENTRY)]
+    assert room.space.used == 21
