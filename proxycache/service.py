@@ -6,7 +6,6 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -63,8 +62,8 @@ OWN_DESCRIPTORS = 32
 class CacheService(Service):
     """What lives as long as the process: threads, database, chunk manager, connections to origins."""
 
-    def __init__(self, reactor: Any, configuration: Configuration, now: Callable[[], float] = time.time) -> None:
-        cache, fetch = configuration.cache, configuration.fetch
+    def __init__(self, reactor: Any, configuration: Configuration) -> None:
+        cache, fetch, now = configuration.cache, configuration.fetch, time.time
         self._reactor = reactor
         self._log = make_logger()
         self.accounts = Accounts()

@@ -44,13 +44,13 @@ class Relay:
         """
         await self.ask(target, cause, CacheStatus(fwd="bypass", detail=cause))
 
-    async def ask(self, target: ObjectTarget, cause: str, status: CacheStatus, attempts: int = MAX_ATTEMPTS) -> None:
+    async def ask(self, target: ObjectTarget, cause: str, status: CacheStatus) -> None:
         """Ask the origin for this client alone, with its own range and preconditions.
 
         @raise OriginError: no answer, or an unfinished one.
         """
         self._exchange.forwarding = status
-        response = await self.fetch(target, attempts)
+        response = await self.fetch(target, MAX_ATTEMPTS)
         if not self.answer_not_modified(response, status):
             await self.pass_on(target, response, status, cause)
 

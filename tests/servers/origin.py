@@ -158,12 +158,6 @@ class Origin:
         """Wait until the predicate of the log holds; AssertionError with the log after timeout seconds."""
         self._journal.wait_for(predicate, timeout)
 
-    def wait_requests(self, path: str, count: int, timeout: float = PATIENCE_SECONDS) -> list[Served]:
-        """Wait until a path was asked for that often; those requests."""
-        rooted = _rooted(path)
-        self.wait_for(lambda log: sum(_asked(served, rooted) for served in log) >= count, timeout)
-        return self.requests(path)
-
     # Life.
 
     def start(self) -> None:

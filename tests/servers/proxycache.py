@@ -178,12 +178,6 @@ class Proxycache:
         process = psutil.Process(self.pid)
         return sum(each.memory_info().rss for each in (process, *process.children(recursive=True)))
 
-    def cpu_seconds(self) -> float:
-        """User and system time so far, with that of its children."""
-        process = psutil.Process(self.pid)
-        times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
-        return sum(each.user + each.system for each in times)
-
     def log(self) -> str:
         """All it has written, in all its runs."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""

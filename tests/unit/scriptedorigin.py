@@ -15,10 +15,6 @@ POLICY = OriginPolicy("films", b"/", b"http://origin.example/")
 REQUEST = OriginRequest(POLICY, b"http://origin.example/film.mp4", "GET", Fields([(b"X-Client", b"1")]))
 
 
-def as_lines(lines: Fields | list[Line]) -> Fields:
-    return lines if isinstance(lines, Fields) else Fields(lines)
-
-
 @implementer(IOriginResponse)
 @define(eq=False)
 class ScriptedResponse:
