@@ -1,6 +1,6 @@
 /* The system's resolver for names below ".test", when LD_PRELOADed: what a file called as the name in the directory
- * $RESOLVER holds. An address is looked up as itself; "gone" says that there is no such name; no file is an error that
- * may pass; reading a FIFO hangs. Names that were asked for are written to the file "asked" there. */
+ * $RESOLVER holds. An address is looked up as itself; no file is an error that may pass; reading a FIFO hangs. Names
+ * that were asked for are written to the file "asked" there. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -37,5 +37,5 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     if (read == NULL)
         return EAI_AGAIN;
     line[strcspn(line, "\n")] = '\0';
-    return strcmp(line, "gone") == 0 ? EAI_NONAME : real(line, service, hints, found);
+    return real(line, service, hints, found);
 }

@@ -27,10 +27,6 @@ class Resolver:
         new.write_text(f"{address}\n")
         self._put(name, new)
 
-    def lose(self, name: str) -> None:
-        """From now on there is no such name."""
-        self.know(name, "gone")
-
     def hang(self, *names: str) -> None:
         """From now on there is no end to a lookup of them."""
         for name in names:

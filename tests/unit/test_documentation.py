@@ -28,6 +28,17 @@ def test_the_diagram_is_drawn_from_the_table() -> None:
     assert shown == drawn
 
 
+def test_every_module_is_in_the_table_of_the_architecture() -> None:
+    table = re.findall(r"^\| `(\w+)` \| (.*) \|$", text("docs/architecture.md"), re.MULTILINE)
+    told = {f"{folder}/{name}" for folder, row in table for name in re.findall(r"`(\w+\.py)`", row)}
+    modules = {
+        f"{path.parent.name}/{path.name}"
+        for path in (ROOT / "proxycache").glob("*/*.py")
+        if path.name != "__init__.py" and path.parent.name != "policy"
+    }
+    assert told == modules
+
+
 def test_the_unit_waits_longer_than_answers_get_to_finish() -> None:
     (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", text("docs/deploy/proxycache.service"), re.MULTILINE)
     assert int(seconds) > Server().stop_timeout
