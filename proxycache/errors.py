@@ -79,7 +79,7 @@ class CacheWriteFailed(ProxycacheError):
     """Bytes could not be written; they exist in memory only.
 
     @ivar full: whether it was for want of space.
-    @ivar files: whether it was for want of a place for one more file.
+    @ivar files: whether there was no file to write to, rather than no room in it.
     """
 
     def __init__(self, reason: str, full: bool = False, files: bool = False) -> None:

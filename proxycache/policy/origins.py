@@ -31,11 +31,14 @@ class OriginPolicy:
     @ivar ttls: freshness where the origin says nothing.
     @ivar stale_if_error: seconds for which a stale response may stand in for an origin that fails; None: as that says.
     @ivar ignore_query: names of query parameters that are left out of the key.
+    @ivar methods: what clients may ask by; all but GET, HEAD and OPTIONS is forwarded.
     @ivar redirect_hosts: to which redirects are followed; C{*.example} stands for all names below C{example}.
     @ivar keep_hop_fields: names in lower case of fields of redirects that stay with the answer; see
         L{proxycache.policy.hops.is_kept}.
     @ivar set_cookie: what becomes of answers that set cookies.
     @ivar normalize: whether spellings of one URL are one object; see L{normalized}.
+    @ivar trust_length: whether parts of equal length are joined where there is no strong validator.
+    @ivar always_partial: whether every GET is answered with 206.
     @ivar type: what it speaks beside HTTP: C{"azure"}, or None.
     @ivar weak_if_range: whether a weak tag counts in If-Range.
     @ivar underscores: whether request fields go along whose names hold more than letters, digits and hyphens.

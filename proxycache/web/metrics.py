@@ -52,7 +52,7 @@ class _AccountsCollector(Collector):
             ("write_failures", "Chunks that could not be written.", accounts.write_failures),
             ("unstored_chunks", "Chunks that were not stored since the disk was too slow.", accounts.unstored_chunks),
             ("evicted_chunks", "Chunks dropped for space.", accounts.evicted_chunks),
-            ("evicted_entries", "Entries without chunks dropped for space.", accounts.evicted_entries),
+            ("evicted_entries", "Entries dropped for space, with or after their chunks.", accounts.evicted_entries),
             ("database_failures", "Failures of the database.", accounts.database_failures),
             ("lost_log_lines", "Lines of the access log that could not be written.", accounts.lost_log_lines),
         ):

@@ -35,6 +35,9 @@ class Serving:
     @ivar has_room: whether the process has descriptors for one more client, told the number of this one's.
     @ivar trusted_proxies: those that are believed whose requests they pass on.
     @ivar azure: names of origins whose answers were those of Azure's Blob service.
+    @ivar failing: objects that failed a moment ago, each as one client asked for it.
+    @ivar ends: objects about whose end the origin was asked a moment ago.
+    @ivar refused: what of what we ask otherwise than clients is not to be asked of an origin.
     """
 
     clock: IReactorTime
