@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from proxycache.errors import BodyBroken, FillPreempted, InvalidAnswer, ObjectChanged, OriginStatus, PersonalAnswer
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
-from proxycache.policy.altered import Alteration, refuses_condition
+from proxycache.policy.altered import Alteration, is_refusal, refuses_condition
 from proxycache.policy.amplification import PIECE
 from proxycache.policy.answers import BodyExtent, body_extent, check_version, end_told
 from proxycache.policy.byterange import RangeSpec, format_range
@@ -375,7 +375,7 @@ class Fetching:
             # Nothing may be put beside what came, so it will never be complete.
             self._around.unusable(self._generation)
             self._waiters.fail(error, 0, None)
-        elif isinstance(error, ObjectChanged):
+        elif isinstance(error, ObjectChanged) or _is_gone(run, error):
             if self._fail_alike(run.request, error):
                 self._around.unusable(self._generation)
             self._ask_on()
@@ -386,6 +386,9 @@ class Fetching:
             self._go_on()
         elif isinstance(error, OriginStatus) and error.refused:
             self._refused(run, error)
+        elif self._may_have_the_whole(run, error):
+            self._generation.renew(evolve(self._generation.representation, rangeless=True))
+            self._go_on()
         else:
             self._broken(run, error)
 
@@ -399,6 +402,14 @@ class Fetching:
         else:
             refused.over(origin, Alteration.IF_RANGE)
         return run.bound
+
+    def _may_have_the_whole(self, run: Run, error: Exception) -> bool:
+        """Whether it may be the range that was refused, and one who waits reads from the start, as without a cache."""
+        if run.asked is None or run.request is None or run.request.exact:
+            return False
+        if not isinstance(error, OriginStatus) or not is_refusal(error.status):
+            return False
+        return any(reader.start == 0 and reader.waiter is not None for reader in self._generation.readers)
 
     def _fail_alike(self, request: OriginRequest | None, error: Exception) -> bool:
         """What one request was told says nothing of others: who would not have sent that very one asks for himself.
@@ -522,3 +533,8 @@ def _is_personal(response: IOriginResponse, request: OriginRequest) -> bool:
     if forbidden(response.status, request.fields, response.fields) is not None:
         return True
     return refuses(request.origin.set_cookie, response.fields, response.response_time)
+
+
+def _is_gone(run: Run, error: Exception) -> bool:
+    """Whether there is no such object any more; not what a range is refused by."""
+    return run.asked is None and isinstance(error, OriginStatus) and error.status in (404, 410)

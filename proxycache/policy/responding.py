@@ -105,8 +105,10 @@ def answer(
     if representation.status == 200 and length is not None and not head:
         applies = range_applies(request, representation.fields, now, weak=weak_if_range)
         specs = requested_ranges(request) if applies else ()
-        if length == 0 and any(spec.first is None and spec.last for spec in specs):
-            specs = ()  # a suffix of nothing is all of it (section 14.1.2), and no Content-Range can say so
+        if length == 0 and any(spec.first == 0 or (spec.first is None and spec.last) for spec in specs):
+            # A suffix of nothing is all of it (section 14.1.2), and no Content-Range can say so. What begins at its
+            # start is no part of it either, but who asks so wants what there is, and servers answer him.
+            specs = ()
         try:
             ranges = select(specs, length) if specs else ()
         except UnsatisfiableRange:

@@ -112,12 +112,20 @@ def dated(response: Fields, when: float) -> Fields:
     return response.adding((b"Date", formatdate(when, usegmt=True).encode("ascii")))
 
 
+def _media_type(fields: Fields) -> bytes:
+    """Without its parameters."""
+    return (fields.first(b"content-type") or b"").partition(b";")[0].strip().lower()
+
+
 def renewed_fields(stored: Fields, newer: Fields) -> Fields:
     """The fields of a stored response after a 304 renewed it (RFC 9111, sections 3.2 and 4.3.4).
 
-    The stored Age was that of the earlier answer. Digests stay with the bytes that are stored.
+    The stored Age was that of the earlier answer. Digests stay with the bytes that are stored. A type that is another
+    is no news of the object: some servers give a 304 the type of their error pages.
     """
     lasting = without_message_digests(storable_fields(304, newer).without(OF_THE_BYTES))
+    if _media_type(lasting) != _media_type(stored):
+        lasting = lasting.without({b"content-type"})
     return stored.without({b"age"}).updated(lasting)
 
 

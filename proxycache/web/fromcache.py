@@ -61,10 +61,11 @@ class FromCache:
         beyond = may_have_grown(representation, fields)
         if not beyond and all(fields.first(name) is None for name in PROTECTING):
             return None
+        empty = representation.length == 0 and self._exchange.method == "GET"
         match self._head(target, representation).status:
             case 412:
                 return "precondition"
-            case 416 if beyond:
+            case 416 | 200 as status if beyond and (status == 416 or empty):
                 return "end" if self._serving.ends.may_ask(target.key, self._serving.clock.seconds()) else None
         return None
 

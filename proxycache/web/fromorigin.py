@@ -283,7 +283,8 @@ class FromOrigin:
     def _rightly_refused(self, response: IOriginResponse) -> bool:
         """Whether the client's own ranges cannot be satisfied either, by the length that a 416 tells."""
         length = told_length(response.fields) if response.status == 416 else None
-        if length is None:
+        if not length:
+            # Of nothing servers send all the same for many a range that was not asked for.
             return False
         try:
             select(requested_ranges(self._exchange.fields), length)

@@ -12,11 +12,13 @@ MANY = 1000
 """As electron-updater asks."""
 
 
-def cold_and_hot(rig: Rig, *values: str, length: int = LENGTH) -> list[tuple[Thing, Answer]]:
+def cold_and_hot(
+    rig: Rig, *values: str, length: int = LENGTH, accept_ranges: bool = True
+) -> list[tuple[Thing, Answer]]:
     """Ask with these Range fields an object that is not cached, and one that is."""
     asked = []
     for hot in (False, True):
-        film = rig.put(length)
+        film = rig.put(length, accept_ranges=accept_ranges)
         if hot:
             film.get_whole()
         asked.append((film, fetch(film.url, headers=[("Range", value) for value in values])))
@@ -113,8 +115,17 @@ def test_beyond_the_end(rig: Rig, value: str) -> None:
         film.get_part(0, 10)
 
 
-def test_nothing_of_nothing(rig: Rig) -> None:
-    for film, answer in cold_and_hot(rig, "bytes=0-", length=0):
+@pytest.mark.parametrize("value", ["bytes=0-", "bytes=0-0", "bytes=0-99", "bytes=5-6,0-0", "bytes=-1", "bytes=0-0,-1"])
+def test_all_of_nothing(rig: Rig, value: str) -> None:
+    """Servers send it, and no error."""
+    for film, answer in cold_and_hot(rig, value, length=0, accept_ranges=False):
+        assert (answer.status, answer.complete, answer.body) == (200, True, b""), told(answer)
+        film.get_whole()
+
+
+@pytest.mark.parametrize("value", ["bytes=-0", "bytes=7-9"])
+def test_nothing_of_nothing(rig: Rig, value: str) -> None:
+    for film, answer in cold_and_hot(rig, value, length=0):
         assert (answer.status, answer.field("Content-Range")) == (416, "bytes */0"), told(answer)
         film.get_whole()
 

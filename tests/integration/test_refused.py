@@ -93,6 +93,12 @@ class TestRangesBeyondTheEnd:
         exact_part(film.get("1000-"), body, 1000, 1200)
         exact(film.get(), body)
 
+    def test_an_empty_one_that_has_grown(self, rig: Rig) -> None:
+        film = rig.put(0)
+        film.get_whole()
+        body = changed(rig, film, 1000, '"v2"')
+        exact_part(film.get("0-"), body, 0, 1000)
+
     def test_one_that_has_not_is_asked_about_once_in_a_while(self, rig: Rig) -> None:
         film = rig.put(1000)
         film.get_whole()

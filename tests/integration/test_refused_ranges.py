@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from tests.integration.rig import KIB, Rig, Thing, at_once_held, exact, exact_part, told
+from tests.integration.rig import KIB, MIB, Rig, Thing, at_once_held, exact, exact_part, told
 from tests.servers.origin import Fault, Origin
 from tests.servers.proxycache import Config
 
@@ -53,3 +53,23 @@ class TestNothingOfItIsStored:
         part, whole = at_once_held(film, [partial(film.get, asked) for asked in ("0-99", None)])
         assert part.status == 404, told(part)
         exact(whole, film.body)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 410, 500, 501])
+def test_the_rest_of_what_is_stored_in_part_comes_with_the_whole(rig: Rig, status: int) -> None:
+    """An origin that serves no ranges serves who asks for none; so it does with the start of the object here."""
+    film = rig.put(3 * MIB)
+    film.get_part(0, 100)
+    refuse_ranges(film, status)
+    film.get_whole()
+    assert film.get_whole().cache_status == "proxycache; hit"
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_what_is_gone_does_not_stay_in_part(rig: Rig, status: int) -> None:
+    """Who finds that out has the start of it, and no more; others get what the origin says."""
+    film = rig.put(3 * MIB)
+    film.get_part(0, 100)
+    film.fault(Fault(status=status), None)
+    assert not film.get().complete
+    assert film.get().status == status
