@@ -11,12 +11,11 @@ from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from tests.servers.deadline import PATIENCE_SECONDS
+
 P = ParamSpec("P")
 
 reactor: Any = installed
-
-PATIENCE_SECONDS = 10.0
-"""A test that waits longer will wait for ever."""
 
 
 def asynchronous(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, Any]:
