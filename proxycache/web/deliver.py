@@ -177,7 +177,7 @@ class Delivery:
                         self._origin.revalidate(target, request, generation)
                     refusal = None if only_if_cached else self._cache.refuses(target, generation)
                     if refusal is None:
-                        await self._cache.serve(target, generation, self._cache.hit(generation, asked))
+                        await self._cache.serve(target, generation, self._cache.hit(target, generation))
                     else:
                         await self._origin.overrule(target, generation, refusal)
                     return

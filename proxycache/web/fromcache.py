@@ -9,7 +9,6 @@ from attrs import evolve
 
 from proxycache.fill.generation import Generation
 from proxycache.policy.amplification import Outlay
-from proxycache.policy.byterange import RangeSpec, wanted
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.entry import Representation
 from proxycache.policy.failing import Failed
@@ -85,18 +84,15 @@ class FromCache:
         )
         return good and self.why_not(target, left) is None
 
-    def hit(self, generation: Generation, asked: RangeSpec | None) -> CacheStatus:
+    def hit(self, target: ObjectTarget, generation: Generation) -> CacheStatus:
         """What is told of an answer from a generation, without asking whether that may be reused."""
-        if self._exchange.method == "HEAD":
-            return CacheStatus(hit=True)
-        start, stop = wanted(asked, generation.length)
-        coming = True
-        if stop is not None:
-            here = generation.reach(start, stop)
-            if here >= stop:
-                return CacheStatus(hit=True)
-            coming = generation.reach(here, here + 1, coming=True) > here
-        return CacheStatus(fwd="partial", stored=generation.stored, collapsed=coming)
+        for part in self._head(target, generation.representation).parts:
+            start, stop = part.start_and_stop
+            here = start if stop is None else generation.reach(start, stop)
+            if stop is None or here < stop:
+                coming = stop is None or generation.reach(here, here + 1, coming=True) > here
+                return CacheStatus(fwd="partial", stored=generation.stored, collapsed=coming)
+        return CacheStatus(hit=True)
 
     def is_fresh(self, target: ObjectTarget, told: Representation) -> bool:
         """Whether what a HEAD was answered may be told without asking."""

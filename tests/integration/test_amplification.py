@@ -56,12 +56,19 @@ def test_what_is_asked_for_again_and_again_is_kept(rig: Rig) -> None:
     film = rig.put(200 * MIB)
     starts = [3 * MIB * number + 700 * KIB for number in range(16)]
     cached = rig.proxy.metrics()["proxycache_cached_bytes"]
-    for _ in range(8):
+
+    def is_kept() -> bool:
+        return rig.proxy.metrics()["proxycache_cached_bytes"] - cached >= 16 * MIB
+
+    for _ in range(30):
         before = film.sent
         pieces(film, starts, 100)
         settled(rig)
         assert film.sent - before <= LEAST + 16 * 64 * KIB + MIB
-    until(lambda: rig.proxy.metrics()["proxycache_cached_bytes"] - cached >= 16 * MIB, "all of it to be kept")
+        if is_kept():
+            # Sooner where the machine has time: what goes on after its client does so for `linger` alone.
+            break
+    until(is_kept, "all of it to be kept")
     asked = len(film.requests)
     pieces(film, starts, 100)
     assert len(film.requests) == asked
@@ -132,3 +139,10 @@ def test_the_next_pieces_are_asked_for_meanwhile(rig: Rig) -> None:
         until(lambda: len(film.requests) >= 1 + len(starts), "all pieces to be asked for")
         gate.release()
         assert answer.result() == "proxycache; fwd=partial; stored"
+
+
+def test_what_is_here_in_part_is_no_hit(rig: Rig) -> None:
+    film = rig.put(200 * MIB)
+    film.get_part(0, MIB)
+    assert pieces(film, [0, 100], 10) == "proxycache; hit"
+    assert pieces(film, [0, 50 * MIB], 10) == "proxycache; fwd=partial; stored"
