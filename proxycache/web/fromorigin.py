@@ -5,7 +5,14 @@ from __future__ import annotations
 from attrs import evolve
 from twisted.python.failure import Failure
 
-from proxycache.errors import ObjectChanged, OriginBusy, OriginError, OriginTimeout, UnsatisfiableRange
+from proxycache.errors import (
+    MalformedAnswer,
+    ObjectChanged,
+    OriginBusy,
+    OriginError,
+    OriginTimeout,
+    UnsatisfiableRange,
+)
 from proxycache.fill.generation import Generation
 from proxycache.fill.question import Obtained, Question, Relayed, Told
 from proxycache.fill.refill import refill
@@ -185,7 +192,7 @@ class FromOrigin:
             return await manager.obtain(by_head)
         try:
             told = await manager.obtain(by_head)
-        except (OriginTimeout, OriginBusy):
+        except (OriginTimeout, OriginBusy, MalformedAnswer):
             raise
         except OriginError as error:
             if failure_of(error).refused:
@@ -216,6 +223,8 @@ class FromOrigin:
         for asked in (RangeSpec(0, 1), None):
             try:
                 got = await self._serving.manager.obtain(evolve(question, asked=asked))
+            except MalformedAnswer:
+                return None
             except OriginError as error:
                 if failure_of(error).refused:
                     raise

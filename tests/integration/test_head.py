@@ -131,9 +131,15 @@ class TestAGetFollows:
 
     def test_where_it_has_no_answer(self, rig: Rig, prefix: str) -> None:
         film = rig.put(3 * MIB, prefix=prefix)
-        film.fault(Fault(raw=b"nonsense\r\n\r\n"), None, when=by_head)
+        film.fault(Fault(refuse=True), None, when=by_head)
         head(film)
         assert methods(film)[-1] == "GET"
+
+    def test_not_where_its_answer_is_malformed(self, rig: Rig, prefix: str) -> None:
+        film = rig.put(3 * MIB, prefix=prefix)
+        film.fault(Fault(raw=b"nonsense\r\n\r\n"), None, when=by_head)
+        assert film.get(None, method="HEAD").status == 502
+        assert methods(film) == ["HEAD"]
 
     def test_where_it_tells_no_length(self, rig: Rig, prefix: str) -> None:
         film = rig.put(3 * MIB, prefix=prefix)
