@@ -41,7 +41,7 @@ def test_a_seed_by_http(
         session = libtorrent.session(ALONE)
         running = session.add_torrent(wanted)
         until(lambda running=running: running.status().is_seeding, "all pieces")  # type: ignore[misc]
-        session.remove_torrent(running)
+        del running, session  # which waits until all is on the disk
         assert (tmp_path / place / name).read_bytes() == body
     if front.proxy is not None:
         assert origin.body_bytes(f"torrent/{name}") == len(body)
