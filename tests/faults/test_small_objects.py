@@ -64,21 +64,19 @@ def within_limit(rig: Rig) -> bool:
     return known and allocated(rig.proxy.cache_dir) <= LIMIT
 
 
-@pytest.mark.parametrize(
-    ("make", "count", "method"), [(missing, 150, "GET"), (tiny, 500, "GET"), (empty, 150, "GET"), (empty, 150, "HEAD")]
-)
-def test_more_than_there_is_room_for(rig: Rig, make: Make, count: int, method: str) -> None:
+@pytest.mark.parametrize(("make", "count"), [(missing, 150), (tiny, 500), (empty, 150)])
+def test_more_than_there_is_room_for(rig: Rig, make: Make, count: int) -> None:
     """One after the other, each in the room of what was there before."""
     urls = [rig.proxy.url + make(rig, number) for number in range(count)]
     for url in urls:
-        answer = fetch(url, method=method)
+        answer = fetch(url)
         assert answer.status in (200, 404)
         assert answer.complete
     until(lambda: within_limit(rig), "what is stored to be within the limit")
     # It is used, too: most of it, and for what was asked for last.
     assert rig.metric("cached_bytes") > rig.metric("cache_limit_bytes") / 2
-    assert cache_status(fetch(urls[-1], method=method)) == HIT
-    assert cache_status(fetch(urls[0], method=method)) != HIT
+    assert cache_status(fetch(urls[-1])) == HIT
+    assert cache_status(fetch(urls[0])) != HIT
     assert rig.metric("evicted_entries_total") + rig.metric("evicted_chunks_total") > 0
 
 
