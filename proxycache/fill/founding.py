@@ -289,7 +289,9 @@ class Founding:
             return
         partial = response.status == 206
         closed = asked is not None and (asked.first is None or asked.last is not None)
-        stop = asked.last + 1 if partial and asked is not None and asked.first is not None and asked.last else None
+        stop = None
+        if partial and asked is not None and asked.first is not None and asked.last is not None:
+            stop = asked.last + 1
         generation.adopt(response, extent, stop, allowance=None if partial and closed else wanted + FIRST_WINDOW)
 
     def _same_version(self, representation: Representation, probe: Probe) -> Generation | None:

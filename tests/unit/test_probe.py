@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from attrs import evolve
 from twisted.internet.defer import CancelledError, succeed
 from twisted.internet.task import Clock
@@ -11,7 +12,8 @@ from twisted.internet.task import Clock
 from proxycache.accounts import Accounts
 from proxycache.fill.generation import Generation
 from proxycache.fill.probe import Probe, Probes, Waiting
-from proxycache.fill.question import Answer, Question
+from proxycache.fill.question import Answer, Obtained, Question
+from proxycache.fill.reader import Reader
 from proxycache.fill.surroundings import Surroundings
 from proxycache.interfaces import IOriginResponse, Priority
 from proxycache.policy.byterange import RangeSpec
@@ -19,6 +21,7 @@ from proxycache.policy.origins import ObjectTarget
 from proxycache.store.space import Space, SpaceLimits
 
 from .filesystem import FileSystem
+from .managed import Managed
 from .memorystore import MemoryStore
 from .scriptedorigin import NOW, POLICY, REQUEST, ScriptedOrigin
 from .steps import steps_of
@@ -114,3 +117,25 @@ def test_who_is_told_does_not_end_it_by_leaving() -> None:
     assert probe.over() == [first]
     first.answer.cancel()
     assert not origin.fetches[0].cancelled
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_what_an_answer_brings_beyond_the_range_is_dropped(last: int) -> None:
+    managed = Managed()
+    value = b"bytes=0-%d" % last
+    request = evolve(managed.request("film", (b"Range", value)), exact=True)
+    readers: list[Reader] = []
+
+    def read(answer: Answer) -> None:
+        assert isinstance(answer, Obtained)
+        readers.append(answer.generation.open_reader(0, last + 1, request))
+
+    managed.manager.obtain(Question(managed.target("film"), request, RangeSpec(0, last))).addCallback(read)
+    fields = ((b"ETag", b'"v1"'), (b"Cache-Control", b"max-age=60"), (b"Content-Range", b"bytes 0-99/100"))
+    response = managed.origin.last.respond(206, *fields, body_length=100)
+    response.send(bytes(100))
+    generation = managed.lookup("film")
+    assert generation is not None
+    assert generation.reach(0, 100) == last + 1
+    (reader,) = readers
+    reader.close()
