@@ -327,7 +327,8 @@ def _request_of(question: Question, chunk_size: int, refused: Refused, now: floa
         return evolve(question.request, asked=question.asked)
     fields, asked, origin = question.request.fields, question.asked, question.target.origin.name
     known = None if question.stale is None else question.stale.representation
-    if not question.head and not refused.lasts(origin, Alteration.RANGE, now):
+    plainly = any(refused.lasts(origin, altered, now) for altered in (Alteration.RANGE, Alteration.JOINING))
+    if not question.head and not plainly:
         asked = _stretched(asked, chunk_size, None if known is None else known.length)
     if asked is not None:
         value = b"bytes=-%d" % (asked.last or 0)

@@ -30,6 +30,8 @@ class Alteration(Enum):
     """None: HEAD itself is what is refused, so a GET goes out in its place."""
     SUFFIX = auto()
     """None: a range that is told from the end is what is refused, so the length is asked for."""
+    JOINING = auto()
+    """None: each part bears a tag of its own, so what comes by several requests cannot be put together."""
 
 
 def alteration(sent: Fields, client: Fields) -> Alteration | None:
@@ -98,6 +100,7 @@ class Refused:
 
     def __init__(self) -> None:
         self._until: OrderedDict[tuple[str, Alteration], float] = OrderedDict()
+        self._suspicions: OrderedDict[tuple[str, Alteration], tuple[str, float]] = OrderedDict()
 
     def note(self, origin: str, alteration: Alteration, now: float) -> None:
         """It refused, and served the client's own request."""
@@ -105,6 +108,16 @@ class Refused:
         self._until.move_to_end((origin, alteration))
         while len(self._until) > MAX_REFUSED:
             self._until.popitem(last=False)
+
+    def suspect(self, origin: str, alteration: Alteration, name: str, now: float) -> None:
+        """It may have refused, as far as C{name} tells: noted where another one told the same lately."""
+        before, until = self._suspicions.pop((origin, alteration), (name, 0.0))
+        if before != name and now < until:
+            self.note(origin, alteration, now)
+            return
+        self._suspicions[origin, alteration] = name, now + REFUSED_SECONDS
+        while len(self._suspicions) > MAX_REFUSED:
+            self._suspicions.popitem(last=False)
 
     def over(self, origin: str, alteration: Alteration) -> None:
         """It refuses without that as well."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from proxycache.fill.generation import Generation
+from proxycache.policy.altered import Alteration
 from proxycache.policy.amplification import Outlay
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.entry import Representation
@@ -43,6 +44,8 @@ class FromCache:
         alone = forbidden(representation.status, fields, representation.fields) if is_personal(fields) else None
         if alone is None and self._exchange.upstream(target).exact:
             alone = AS_IT_CAME
+        if alone is None and self._comes_apart(target):
+            alone = "object-changes"
         parts = self._head(target, representation).parts
         if alone is None and generation.joinable:
             outlay = self._outlay(generation, parts)
@@ -50,6 +53,10 @@ class FromCache:
         if all(generation.can_serve(*part.start_and_stop, fills=alone is None) for part in parts):
             return None
         return alone or "no-validator"
+
+    def _comes_apart(self, target: ObjectTarget) -> bool:
+        """Whether nothing is to be put together that comes from an origin by several requests."""
+        return self._serving.refused.lasts(target.origin.name, Alteration.JOINING, self._serving.clock.seconds())
 
     def refuses(self, target: ObjectTarget, generation: Generation) -> str | None:
         """Why the client would be refused what is stored though the origin may serve him, as a token for Cache-Status.

@@ -73,3 +73,17 @@ def test_what_is_gone_does_not_stay_in_part(rig: Rig, status: int) -> None:
     film.fault(Fault(status=status), None)
     assert not film.get().complete
     assert film.get().status == status
+
+
+def test_a_single_byte_is_not_asked_for(rig: Rig) -> None:
+    """WhiteNoise cannot send one, and the last chunk of an object may be one."""
+    length = 3 * MIB + 1
+    for asked, start in ((None, 0), ("0-", 0), (f"{length - 20}-", length - 20)):
+        film = rig.put(length)
+        film.get_part(0, 100)
+        refusal = Fault(status=416, headers=(("Content-Range", f"bytes */{length}"),))
+        film.fault(refusal, None, when=lambda served: served.range == f"bytes={length - 1}-{length - 1}")
+        if asked is None:
+            film.get_whole()
+        else:
+            exact_part(film.get(asked), film.body, start, length)

@@ -75,3 +75,14 @@ def test_what_is_remembered() -> None:
     assert not refused.lasts("films", Alteration.RANGE, 10.0 + REFUSED_SECONDS)
     refused.over("films", Alteration.RANGE)
     assert not refused.lasts("films", Alteration.RANGE, 10.0)
+
+
+def test_what_is_suspected() -> None:
+    """By two of different names, within the time that it would be remembered."""
+    refused = Refused()
+    for name, now, so in (("a", 10.0, False), ("a", 20.0, False), ("b", 20.0 + REFUSED_SECONDS, False)):
+        refused.suspect("films", Alteration.JOINING, name, now)
+        assert refused.lasts("films", Alteration.JOINING, now) is so
+    refused.suspect("films", Alteration.JOINING, "c", 30.0 + REFUSED_SECONDS)
+    assert refused.lasts("films", Alteration.JOINING, 30.0 + REFUSED_SECONDS)
+    assert not refused.lasts("music", Alteration.JOINING, 30.0 + REFUSED_SECONDS)

@@ -50,6 +50,8 @@ class Fault:
     """The whole object as 200, as if there were neither Range nor If-Range."""
     content_range: str | None = None
     """This Content-Range, true or not. A lie, unless `body_range` says so too."""
+    tags_of_parts: bool = False
+    """An entity tag of its own for each range, as if made out of the bytes of the answer; If-Range is not heeded."""
 
     # The body.
     body: bytes | None = None
