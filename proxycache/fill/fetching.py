@@ -255,8 +255,7 @@ class Fetching:
             return
         if stop <= start:
             return
-        if stop - start == 1 and start > 0:
-            # Some servers cannot send one byte: WhiteNoise has 416 for it, others send all.
+        if stop - start == 1 and start > 0 and self._refuses(request, Alteration.ONE_BYTE):
             start -= 1
         if self._generation.representation.rangeless:
             run = Run(self, 0, self.length, priority, allowance=stop)
@@ -267,9 +266,9 @@ class Fetching:
                     other.cut(start)
             run = Run(self, start, stop, priority)
             fields = request.fields.adding((b"Range", format_range(start, stop)))
-            known, now = self._generation.representation, self._around.clock.seconds()
+            known = self._generation.representation
             bound = if_range(known.validator, known.fields)
-            if bound and not self._around.refused.lasts(request.origin.name, Alteration.IF_RANGE, now):
+            if bound and not self._refuses(request, Alteration.IF_RANGE):
                 run.bound = True
                 fields = fields.adding(*bound)
             sent = evolve(request, fields=fields, asked=RangeSpec(start, stop - 1), joins=True)
@@ -282,6 +281,9 @@ class Fetching:
         run.failures = self._failures.pop(run.start, 0)
         self._began(run)
         run.send(self._around.origin, sent)
+
+    def _refuses(self, request: OriginRequest, alteration: Alteration) -> bool:
+        return self._around.refused.lasts(request.origin.name, alteration, self._around.clock.seconds())
 
     def _began(self, run: Run) -> None:
         self.runs.append(run)
@@ -401,7 +403,7 @@ class Fetching:
             if self._fail_alike(run.request, error):
                 self._around.unusable(self._generation)
             self._ask_on()
-        elif self._learn_of_condition(run, error):
+        elif self._learn_of_condition(run, error) or self._learn_of_one_byte(run, error):
             self._go_on()
         elif isinstance(error, PersonalAnswer):
             self._fail_alike(run.request, error)
@@ -424,6 +426,14 @@ class Fetching:
         else:
             refused.over(origin, Alteration.IF_RANGE)
         return run.bound
+
+    def _learn_of_one_byte(self, run: Run, error: Exception) -> bool:
+        """Whether it is refused that one byte alone was asked for, though it is there."""
+        alone = run.asked is not None and run.asked.first == run.asked.last and run.start > 0
+        if not alone or run.request is None or not isinstance(error, OriginStatus) or error.status != 416:
+            return False
+        self._around.refused.note(run.request.origin.name, Alteration.ONE_BYTE, self._around.clock.seconds())
+        return True
 
     def _may_have_the_whole(self, run: Run, error: Exception) -> bool:
         """Whether it may be the range that was refused, and one who waits reads from the start, as without a cache."""

@@ -30,6 +30,8 @@ class Alteration(Enum):
     """None: HEAD itself is what is refused, so a GET goes out in its place."""
     SUFFIX = auto()
     """None: a range that is told from the end is what is refused, so the length is asked for."""
+    ONE_BYTE = auto()
+    """The last byte of an object was missing, and was asked for alone."""
     JOINING = auto()
     """None: each part bears a tag of its own, so what comes by several requests cannot be put together."""
 

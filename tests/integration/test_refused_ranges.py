@@ -75,7 +75,7 @@ def test_what_is_gone_does_not_stay_in_part(rig: Rig, status: int) -> None:
     assert film.get().status == status
 
 
-def test_a_single_byte_is_not_asked_for(rig: Rig) -> None:
+def test_a_single_byte_that_is_refused_comes_with_the_one_before(rig: Rig) -> None:
     """WhiteNoise cannot send one, and the last chunk of an object may be one."""
     length = 3 * MIB + 1
     for asked, start in ((None, 0), ("0-", 0), (f"{length - 20}-", length - 20)):
