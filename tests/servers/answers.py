@@ -87,7 +87,7 @@ def right_answer(thing: Thing | None, request: Request, ignore_range: bool = Fal
 def faulty_answer(thing: Thing | None, request: Request, fault: Fault) -> Answer:
     """The right answer, bent as the fault says; framing and breaks are not seen here."""
     if fault.tags_of_parts:
-        fields = tuple(line for line in request.fields if line[0].lower() != b"if-range")
+        fields = [line for line in request.fields if line[0].lower() != b"if-range"]
         request = replace(request, fields=fields)
     answer = right_answer(thing, request, fault.ignore_range)
     if fault.body_range is not None and thing is not None:
