@@ -181,6 +181,9 @@ def evaluate_preconditions(request: Fields, stored: Fields, now: float, *, bound
     if if_none_match is not None:
         if if_none_match.strip() == b"*":
             return Verdict.NOT_MODIFIED
+        if tag is None and if_none_match.strip() == stored.first(b"etag"):
+            # No tag by the grammar, for it has no quotes (bottle, WEBrick): who repeats it to the byte means it.
+            return Verdict.NOT_MODIFIED
         tags = parse_etag_list(if_none_match) or []
         if any(asked.weakly_equals(tag) for asked in tags):
             return Verdict.NOT_MODIFIED

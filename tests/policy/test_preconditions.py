@@ -10,6 +10,7 @@ STORED = {
     "tagged": ['ETag: "a"', "Last-Modified: {now-3600}", "Date: {now}"],
     "weak": ['ETag: W/"a"', "Date: {now}"],
     "bare": ["Date: {now}"],
+    "unquoted": ["ETag: a,b", "Last-Modified: {now-3600}", "Date: {now}"],
 }
 
 VERDICTS = {"proceed": Verdict.PROCEED, "not modified": Verdict.NOT_MODIFIED, "failed": Verdict.FAILED}
