@@ -16,7 +16,7 @@ from .entry import Representation
 from .fields import Fields, parse_date
 from .foreign import is_foreign
 from .storing import is_personal
-from .validators import Validator, Verdict, bound_by_date, evaluate_preconditions, parse_etag, strong_validator
+from .validators import Validator, Verdict, evaluate_preconditions, parse_etag, strong_validator
 
 MAX_LENGTH = 2**62
 """Bytes; no object is longer."""
@@ -209,14 +209,15 @@ def check_version(known: Versioned, status: int, fields: Fields, extent: BodyExt
 def differs_by_tag_alone(known: Versioned, fields: Fields, length: int | None, now: float) -> bool:
     """Whether a part bears another strong tag than what we know, and its date and length speak for the same version.
 
-    Some servers make a tag out of the very bytes of each answer.
+    Some servers make a tag out of the very bytes of each answer. One such part may be of a new version, of the same
+    length and within the same second, all the same.
 
     @param length: the complete length that came with it.
     """
     return (
         known.length == length
-        and bound_by_date(known.fields, length, now)
-        and bound_by_date(fields, length, now)
+        and length is not None
+        and fields.first(b"last-modified") is not None
         and _same_date(known.fields.first(b"last-modified"), fields.first(b"last-modified"), now)
         and strong_validator(fields, now) not in (None, known.validator)
     )

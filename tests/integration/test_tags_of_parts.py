@@ -1,5 +1,7 @@
 """An origin that makes an entity tag out of the very bytes of each answer: no two parts are of one version."""
 
+from email.utils import formatdate
+
 import pytest
 
 from tests.integration.rig import MIB, Rig, Thing
@@ -7,29 +9,31 @@ from tests.servers.origin import Fault, Origin
 from tests.servers.proxycache import Config
 
 MODIFIED = "Mon, 02 Nov 2020 10:00:00 GMT"
+NOW = formatdate(usegmt=True)
 
 
 @pytest.fixture(scope="module")
 def config(origin: Origin) -> Config:
     """An origin for each test: what one is told says something of the next request."""
-    return {"origin": [{"name": name, "prefix": f"/{name}/", "url": origin.url} for name in "abc"]}
+    return {"origin": [{"name": name, "prefix": f"/{name}/", "url": origin.url} for name in "abcd"]}
 
 
-def put(rig: Rig, prefix: str) -> Thing:
-    film = rig.put(4 * MIB, prefix=f"{prefix}/", last_modified=MODIFIED)
+def put(rig: Rig, prefix: str, modified: str = MODIFIED) -> Thing:
+    film = rig.put(4 * MIB, prefix=f"{prefix}/", last_modified=modified)
     film.fault(Fault(tags_of_parts=True), None)
     return film
 
 
-def find_out(rig: Rig, prefix: str) -> None:
+def find_out(rig: Rig, prefix: str, modified: str = MODIFIED) -> None:
     """Two clients are cut off: one might be so since the object has changed."""
     for _ in range(2):
-        assert not put(rig, prefix).get("0-").complete
+        assert not put(rig, prefix, modified).get("0-").complete
 
 
-def test_is_found_out(rig: Rig) -> None:
-    find_out(rig, "a")
-    film = put(rig, "a")
+@pytest.mark.parametrize(("prefix", "modified"), [("a", MODIFIED), ("d", NOW)], ids=["old", "new"])
+def test_is_found_out(rig: Rig, prefix: str, modified: str) -> None:
+    find_out(rig, prefix, modified)
+    film = put(rig, prefix, modified)
     for start, stop in ((0, 100), (3 * MIB, 3 * MIB + 100), (0, film.length), (MIB, film.length), (0, film.length)):
         film.get_part(start, stop)
     film.get_whole()
