@@ -441,6 +441,9 @@ class Fetching:
             return False
         if not isinstance(error, OriginStatus) or not is_refusal(error.status):
             return False
+        if error.status == 500 and run.start > MAX_WINDOW:
+            # More likely it fails than refuses, and much would be sent again.
+            return False
         return any(reader.start == 0 and reader.waiter is not None for reader in self._generation.readers)
 
     def _fail_alike(self, request: OriginRequest | None, error: Exception) -> bool:
