@@ -144,7 +144,8 @@ class TestMetrics:
         after = rig.proxy.metrics()
         assert growth(before, after, 'proxycache_requests_total{cache="uri-miss",status="200"}') == 2
         assert growth(before, after, 'proxycache_requests_total{cache="hit",status="206"}') >= 1
-        assert growth(before, after, 'proxycache_requests_total{cache="hit",status="416"}') == 1
+        # It may have grown by now, which only the origin can tell.
+        assert growth(before, after, 'proxycache_requests_total{cache="request",status="416"}') == 1
         served = "proxycache_served_bytes_total"
         sources = [
             growth(before, after, f'{served}{{source="{source}"}}') for source in ("cache", "fill", "passthrough")
@@ -153,7 +154,7 @@ class TestMetrics:
         assert growth(before, after_hit, f'{served}{{source="cache"}}') >= 2 * MIB
         assert sum(sources) % (3 * MIB) == 2000
         assert growth(before, after, "proxycache_origin_bytes_total") == 3 * MIB + 2000
-        assert growth(before, after, "proxycache_origin_requests_total") == 2
+        assert growth(before, after, "proxycache_origin_requests_total") == 3
         assert growth(before, after, 'proxycache_passthroughs_total{cause="no-store"}') == 1
 
     def test_retries_and_failures(self, rig: Rig) -> None:
