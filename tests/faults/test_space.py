@@ -156,7 +156,7 @@ def test_killed_while_evicting(rig: Rig) -> None:
     """What the database still knows may be a hole by then."""
     subjects = [rig.put(SIZE_MIB) for _ in range(3)]
     for subject in subjects:
-        kill_during(subject, 0.1)
+        kill_during(subject, SIZE_MIB * MIB // 2)
         rig.proxy.start()
         until(lambda: fits(rig), "what was written and not recorded to be given back")
         with watching(rig):
