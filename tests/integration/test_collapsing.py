@@ -22,13 +22,13 @@ def put_for_each(
     cache_control: str | None = None,
     etag: str | None = None,
     dated: str = "",
-    this_second: bool = False,
+    just_now: bool = False,
     expires: str = "",
 ) -> None:
     """The object is another for each client, of the same length.
 
     @param dated: a Last-Modified that all have, and by which the origin does not let itself be asked.
-    @param this_second: a Last-Modified of now, by which it does.
+    @param just_now: a Last-Modified that no Date is later than, however long the answer takes: fresh for no moment.
     """
     told = {"Expires": expires, "Last-Modified": dated}
     for who in WHO:
@@ -36,7 +36,7 @@ def put_for_each(
             page.path,
             personal(page, who),
             etag=None if etag is None else etag.format(who),
-            last_modified=formatdate(time.time(), usegmt=True) if this_second else None,
+            last_modified=formatdate(time.time() + 3600, usegmt=True) if just_now else None,
             cache_control=cache_control,
             headers=tuple((name, value) for name, value in told.items() if value),
             cookie=f"user={who}",
@@ -64,7 +64,7 @@ UNSHARED: dict[str, How] = {
     "s-maxage=0": {"cache_control": "s-maxage=0, max-age=60", "etag": '"{}"'},
     "a strong tag alone": {"etag": '"{}"'},
     "a weak tag alone": {"etag": 'W/"{}"'},
-    "a date alone": {"this_second": True},
+    "a date alone": {"just_now": True},
     "Expires: 0": {"etag": '"{}"', "expires": "0"},
     "nothing": {},
     "private": {"cache_control": "private, max-age=60", "etag": '"{}"'},
