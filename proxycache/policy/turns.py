@@ -13,13 +13,10 @@ from .failing import MAX_REST_SECONDS, Failed
 from .retrying import FAILING_SECONDS, MAX_FAILING
 
 SEVERAL = 3
-"""Objects in a row that fail before what is stored stands in for others unasked, or others are not waited for."""
+"""Objects in a row that fail before what is stored stands in for others unasked."""
 
 TWO = 2
 """Objects in a row for which it asked to be left alone before that is taken to be meant for all."""
-
-PROBE_PATIENCE_SECONDS = 2.0
-"""How long after its beginning the answer to a probe of an origin that hung is waited for by others."""
 
 
 class Turn(Enum):
@@ -72,8 +69,8 @@ class FailingOrigins:
 
     - One that asked to be left alone is. Others wait, for as long as it says; one at a time asks all the same: for
       another object, as long as it said so of one alone, and when the time is over.
-    - One that let deadlines pass for several objects in a row is asked by one at a time, and others are told at once.
-    - One that failed for several in a row is not asked for what is stored and may be stale, but by one at a time.
+    - One that failed, or let deadlines pass, for several in a row is not asked for what is stored and may be stale, but
+      by one at a time. Who has nothing asks as ever: a client that it could serve is not told what others were.
 
     A body that was begun is worth every request, and waits as long as that takes. Times are seconds, of one clock.
     """
@@ -120,13 +117,10 @@ class FailingOrigins:
             return Turn.GO
         if known.failed.refused:
             return self._of_refused(known, url, now, begun, dispensable)
-        if len(known.objects) < SEVERAL or begun or not (known.failed.hung or dispensable):
+        if len(known.objects) < SEVERAL or not dispensable:
+            # It may be well again, or be slow for those objects alone: who has nothing is worth finding out.
             return Turn.GO
-        if known.probing(now):
-            assert known.probe_since is not None
-            waits = not dispensable and now < known.probe_since + PROBE_PATIENCE_SECONDS
-            return Turn.WAIT if waits else Turn.TOLD
-        return Turn.TOLD if now < known.until else Turn.PROBE
+        return Turn.TOLD if now < known.until or known.probing(now) else Turn.PROBE
 
     def _of_refused(self, known: _Origin, url: bytes, now: float, begun: bool, dispensable: bool) -> Turn:
         for_all = len(known.objects) >= TWO or url in known.objects
@@ -139,9 +133,9 @@ class FailingOrigins:
     def patience(self, name: bytes, now: float) -> float:
         """Seconds after which whoever waits looks again, where nothing happens before."""
         known = self._origins[name]
-        ends = [known.until] if known.failed.refused else []
+        ends = [known.until]
         if known.probe_since is not None:
-            ends.append(known.probe_since + (FAILING_SECONDS if known.failed.refused else PROBE_PATIENCE_SECONDS))
+            ends.append(known.probe_since + FAILING_SECONDS)
         return min((end - now for end in ends if end > now), default=FAILING_SECONDS)
 
     def error(self, name: bytes, now: float) -> OriginError:

@@ -161,22 +161,16 @@ def test_a_body_that_was_begun_waits(rig: Rig, prefix: str, status: int) -> None
 class TestHungOrigin:
     """It takes connections, and gives no answer."""
 
-    def test_is_found_out_by_a_few(self, rig: Rig, prefix: str) -> None:
-        first, films = put(rig, prefix, 3), put(rig, prefix, 10)
-        gates = [rig.origin.gate(film.path) for film in (*first, *films)]
-        for answer in at_once([film.get for film in first]):
+    def test_is_asked_by_all_who_have_nothing(self, rig: Rig, prefix: str) -> None:
+        """It may be well again, or have been slow for those alone."""
+        slow, films = put(rig, prefix, 4), put(rig, prefix, 10)
+        gates = [rig.origin.gate(film.path) for film in slow]
+        for answer in at_once([film.get for film in slow]):
             refused(answer, 504)
-        asked, began = len(rig.origin.log), time.monotonic()
-        answers = at_once([film.get for film in films]) + [film.get() for film in films]
-        for answer in answers:
-            refused(answer, 504)
-        probes = len(rig.origin.log) - asked
-        assert probes <= (time.monotonic() - began) / FEW_SECONDS
-        assert sum(answer.field("Retry-After") is None for answer in answers) <= probes
+        at_once([film.get_whole for film in films])
         for gate in gates:
             gate.release()
-        until(lambda: films[0].get().status == 200, "it to be asked again")
-        at_once([film.get_whole for film in films])
+        at_once([film.get_whole for film in slow])
 
     def test_is_asked_where_it_was_slow_for_one_object(self, rig: Rig, prefix: str) -> None:
         slow, *films = put(rig, prefix, 5)
