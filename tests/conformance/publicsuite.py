@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.servers.deadline import until
 from tests.servers.ports import HOST, free_port, is_listening
@@ -19,6 +20,9 @@ HERE = Path(__file__).with_name("suite")
 PACKAGE = HERE / "node_modules" / "http-cache-tests"
 RUN_SECONDS = 240.0
 """For all of its tests; they take some 25."""
+
+MAX_LATE = 10
+"""More that fail are no matter of seconds."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +74,33 @@ def suite_origin(directory: Path) -> Iterator[str]:
         server.wait()
 
 
-def run_suite(base_url: str, directory: Path) -> list[Score]:
-    """Run all of its tests against a cache at `base_url`."""
-    names = {"npm_config_base": base_url.rstrip("/"), "npm_config_id": "", "npm_package_config_id": ""}
+def run_suite(base_url: str, directory: Path, disputed: set[str]) -> list[Score]:
+    """Run all of its tests against a cache at `base_url`.
+
+    It runs them at once, and some judge by seconds (`max-age=2`, an Age, a pause of three): what a busy machine was too
+    late for is found out by running that test alone. A cache that is wrong is wrong then as well.
+
+    @param disputed: ids of those that need not pass.
+    """
+    base = base_url.rstrip("/")
+    names = {"npm_config_base": base, "npm_config_id": "", "npm_package_config_id": ""}
+    results = _json(["cli.mjs"], PACKAGE, {**os.environ, **names})
+    scores = _scored(results, directory)
+    late = [score.id for score in scores if score.kind != "check" and not score.passed and score.id not in disputed]
+    if not 0 < len(late) <= MAX_LATE:
+        return scores
+    return _scored({**results, **_json(["alone.mjs", base, *late], HERE)}, directory)
+
+
+def _json(command: list[str], cwd: Path, env: dict[str, str] | None = None) -> Any:
+    """What a program of node prints."""
     ran = subprocess.run(
-        [_node(), "--no-warnings", "cli.mjs"],
-        cwd=PACKAGE,
-        env={**os.environ, **names},
-        capture_output=True,
-        timeout=RUN_SECONDS,
-        check=True,
+        [_node(), "--no-warnings", *command], cwd=cwd, env=env, capture_output=True, timeout=RUN_SECONDS, check=True
     )
-    results = directory / "results.json"
-    results.write_bytes(ran.stdout)
-    scored = subprocess.run(
-        [_node(), "--no-warnings", "score.mjs", str(results)], cwd=HERE, capture_output=True, timeout=60, check=True
-    )
-    return [Score(**each) for each in json.loads(scored.stdout)]
+    return json.loads(ran.stdout)
+
+
+def _scored(results: dict[str, object], directory: Path) -> list[Score]:
+    file = directory / "results.json"
+    file.write_text(json.dumps(results))
+    return [Score(**each) for each in _json(["score.mjs", str(file)], HERE)]

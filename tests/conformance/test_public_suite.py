@@ -22,14 +22,14 @@ Scores = dict[str, Score]
 
 
 @pytest.fixture(scope="module")
-def scores(tmp_path_factory: pytest.TempPathFactory) -> Scores:
+def scores(tmp_path_factory: pytest.TempPathFactory, disputed: set[str]) -> Scores:
     """Every test of the suite, by its id."""
     directory = tmp_path_factory.mktemp("suite")
     with (
         suite_origin(directory) as url,
         Proxycache(directory, url, config={"origin": {"methods": METHODS, "set_cookie": "keep"}}) as proxy,
     ):
-        found = run_suite(proxy.url, directory)
+        found = run_suite(proxy.url, directory, disputed)
         proxy.assert_clean_log()
     return {score.id: score for score in found}
 
