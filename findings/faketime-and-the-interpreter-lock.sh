@@ -3,8 +3,8 @@
 # FAKETIME_FORCE_MONOTONIC_FIX=0.
 #
 # Guess: with FAKETIME_DONT_FAKE_MONOTONIC=1 nothing changes but the time of day.
-# Seen with libfaketime 0.9.10 (Debian 12) and CPython 3.11.7: of two busy threads one gets through 4,000 rounds in a
-# second in place of 400,000: the wait for the lock, 5 ms in pthread_cond_timedwait, is over at once. time.sleep() raises
+# Seen with libfaketime 0.9.10 (Debian 12) and CPython 3.11.7: of two busy threads one gets through a tenth to a hundredth of the rounds in a
+# second, as the machine is: the wait for the lock, 5 ms in pthread_cond_timedwait, is over at once. time.sleep() raises
 # OSError 22 either way (clock_nanosleep).
 set -euo pipefail
 library=$(echo /usr/lib/*/faketime/libfaketimeMT.so.1)
@@ -36,4 +36,4 @@ run() { env FAKETIME=+0 LD_PRELOAD="$library" FAKETIME_DONT_FAKE_MONOTONIC=1 "$@
 read -r plain sleeps <<<"$(run UNUSED=)"
 read -r fixed _ <<<"$(run FAKETIME_FORCE_MONOTONIC_FIX=0)"
 echo "rounds in a second: $plain; with FAKETIME_FORCE_MONOTONIC_FIX=0: $fixed; time.sleep(): $sleeps"
-[ $((plain * 10)) -lt "$fixed" ] && [ "$sleeps" = "error 22" ] || { echo "it changed" >&2; exit 1; }
+[ $((plain * 2)) -lt "$fixed" ] && [ "$sleeps" = "error 22" ] || { echo "it changed" >&2; exit 1; }
