@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolu
 from zope.interface import implementer
 
 from proxycache.log import make_logger
+from proxycache.policy.latest import Latest
 
 KEPT_SECONDS = 5.0
 """How long an answer is good, or stands in for one that does not come, before it is asked for again."""
@@ -106,7 +107,7 @@ class Names:
         self._reactor = reactor
         self._timeout = timeout
         self._getaddrinfo = getaddrinfo
-        self._names: OrderedDict[str, _Name] = OrderedDict()
+        self._names: Latest[str, _Name] = Latest(MAX_NAMES)
         self._lookups = 0
         self._queue: deque[tuple[str, _Name]] = deque()
         self._log = make_logger()
@@ -174,10 +175,7 @@ class Names:
         return waiter.addTimeout(left, self._reactor, onTimeoutCancel=late)
 
     def _remembered(self, name: str) -> _Name:
-        known = self._names.setdefault(name, _Name())
-        self._names.move_to_end(name)
-        while len(self._names) > MAX_NAMES:
-            self._names.popitem(last=False)
+        known = self._names[name] = self._names.get(name) or _Name()
         return known
 
     def _begin_next(self) -> None:

@@ -7,12 +7,12 @@ request: so that goes out before an error is relayed. What an origin refused so 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from enum import Enum, auto
 
 from .byterange import RangeSpec
 from .fields import Fields
 from .forwarding import CONDITIONAL
+from .latest import Latest
 from .responding import requested_ranges
 from .retrying import RETRYABLE_STATUSES
 
@@ -101,15 +101,12 @@ class Refused:
     """
 
     def __init__(self) -> None:
-        self._until: OrderedDict[tuple[str, Alteration], float] = OrderedDict()
-        self._suspicions: OrderedDict[tuple[str, Alteration], tuple[str, float]] = OrderedDict()
+        self._until: Latest[tuple[str, Alteration], float] = Latest(MAX_REFUSED)
+        self._suspicions: Latest[tuple[str, Alteration], tuple[str, float]] = Latest(MAX_REFUSED)
 
     def note(self, origin: str, alteration: Alteration, now: float) -> None:
         """It refused, and served the client's own request."""
         self._until[origin, alteration] = now + REFUSED_SECONDS
-        self._until.move_to_end((origin, alteration))
-        while len(self._until) > MAX_REFUSED:
-            self._until.popitem(last=False)
 
     def suspect(self, origin: str, alteration: Alteration, name: str, now: float) -> None:
         """It may have refused, as far as C{name} tells: noted where another one told the same lately."""
@@ -118,8 +115,6 @@ class Refused:
             self.note(origin, alteration, now)
             return
         self._suspicions[origin, alteration] = name, now + REFUSED_SECONDS
-        while len(self._suspicions) > MAX_REFUSED:
-            self._suspicions.popitem(last=False)
 
     def over(self, origin: str, alteration: Alteration) -> None:
         """It refuses without that as well."""

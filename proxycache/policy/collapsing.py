@@ -5,12 +5,11 @@ A collapsed answer is one that is reused: it may be given where it could have be
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from .accept import selects
 from .entry import Representation
 from .fields import Fields, parse_delta_seconds
 from .freshness import Reuse, Ttls, ever_reusable, request_directives, reuse
+from .latest import Latest
 
 
 def may_share(
@@ -58,14 +57,11 @@ class HitForMiss:
     """
 
     def __init__(self) -> None:
-        self._until: OrderedDict[tuple[bytes, bool], float] = OrderedDict()
+        self._until: Latest[tuple[bytes, bool], float] = Latest(MAX_HIT_FOR_MISS)
 
     def note(self, key: bytes, personal: bool, now: float) -> None:
         """An answer could not be stored."""
         self._until[key, personal] = now + HIT_FOR_MISS_SECONDS
-        self._until.move_to_end((key, personal))
-        while len(self._until) > MAX_HIT_FOR_MISS:
-            self._until.popitem(last=False)
 
     def over(self, key: bytes) -> None:
         """An answer could be stored."""

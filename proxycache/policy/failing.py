@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from enum import Enum, auto
 
 from attrs import frozen
@@ -10,6 +9,7 @@ from attrs import frozen
 from proxycache.errors import OriginError, OriginSilent, OriginStatus
 
 from .fields import Fields
+from .latest import Latest
 from .retrying import FAILING_SECONDS, MAX_FAILING, is_transient, retry_after
 
 MAX_REST_SECONDS = 60.0
@@ -104,14 +104,11 @@ class Failing:
     """
 
     def __init__(self) -> None:
-        self._noted: OrderedDict[bytes, _Noted] = OrderedDict()
+        self._noted: Latest[bytes, _Noted] = Latest(MAX_FAILING)
 
     def note(self, name: bytes, failure: Failed, now: float) -> None:
         """It failed, and no attempt is left."""
         self._noted[name] = _Noted(failure, now + failure.rest)
-        self._noted.move_to_end(name)
-        while len(self._noted) > MAX_FAILING:
-            self._noted.popitem(last=False)
 
     def over(self, name: bytes) -> None:
         """There is an answer."""

@@ -6,11 +6,10 @@ would get it is no proof: servers answer HEAD with another length, or other fiel
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from .accept import selects
 from .entry import Representation
 from .fields import Fields
+from .latest import Latest
 
 MAX_HEADS = 1024
 """Keys of which the answers to HEAD are remembered."""
@@ -32,15 +31,12 @@ class Heads:
     """Answers to HEAD, of objects of which no answer to a GET is stored."""
 
     def __init__(self) -> None:
-        self._by_key: OrderedDict[bytes, list[Representation]] = OrderedDict()
+        self._by_key: Latest[bytes, list[Representation]] = Latest(MAX_HEADS)
 
     def note(self, told: Representation) -> None:
         """One came."""
         others = [known for known in self._by_key.get(told.key, ()) if known.vary != told.vary]
         self._by_key[told.key] = [told, *others][:MAX_VARIANTS]
-        self._by_key.move_to_end(told.key)
-        while len(self._by_key) > MAX_HEADS:
-            self._by_key.popitem(last=False)
 
     def of(self, key: bytes, request: Fields) -> Representation | None:
         """The one that was of the variant that C{request} selects, fresh or not; None where there is none."""

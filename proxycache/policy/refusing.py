@@ -6,11 +6,10 @@ a condition less strictly.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from .entry import Representation
 from .fields import Fields
 from .freshness import response_directives
+from .latest import Latest
 from .responding import requested_ranges
 
 PROTECTING = (b"if-match", b"if-unmodified-since")
@@ -40,14 +39,11 @@ class AskedBeyond:
     """
 
     def __init__(self) -> None:
-        self._until: OrderedDict[bytes, float] = OrderedDict()
+        self._until: Latest[bytes, float] = Latest(MAX_BEYOND)
 
     def may_ask(self, key: bytes, now: float) -> bool:
         """Whether it may be asked about the object of C{key}; if so, not again for L{BEYOND_SECONDS}."""
         if now < self._until.get(key, 0.0):
             return False
         self._until[key] = now + BEYOND_SECONDS
-        self._until.move_to_end(key)
-        while len(self._until) > MAX_BEYOND:
-            self._until.popitem(last=False)
         return True

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from attrs import frozen
 
 from proxycache.errors import OriginError
 
 from .fields import Fields, parse_date, parse_delta_seconds
 from .freshness import response_directives
+from .latest import Latest
 
 MAX_ATTEMPTS = 3
 """Requests in a row that may fail without one byte of progress."""
@@ -83,16 +82,13 @@ class Outages:
     """
 
     def __init__(self) -> None:
-        self._by_host: OrderedDict[bytes, Outage] = OrderedDict()
+        self._by_host: Latest[bytes, Outage] = Latest(MAX_FAILING)
 
     def note(self, host: bytes, error: OriginError, now: float, *, connected: bool, certain: bool) -> Outage:
         """A request failed, C{certain} where it was worth all attempts and has used them up."""
         known = self.of(host, now)
         certain = certain or (known is not None and known.certain)
         outage = self._by_host[host] = Outage(error, connected, certain, now + FAILING_SECONDS)
-        self._by_host.move_to_end(host)
-        while len(self._by_host) > MAX_FAILING:
-            self._by_host.popitem(last=False)
         return outage
 
     def connected(self, host: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from enum import Enum, auto
 
 from attrs import define, field
@@ -10,6 +9,7 @@ from attrs import define, field
 from proxycache.errors import OriginError, OriginSilent, OriginStatus
 
 from .failing import MAX_REST_SECONDS, Failed
+from .latest import Latest
 from .retrying import FAILING_SECONDS, MAX_FAILING
 
 SEVERAL = 3
@@ -76,7 +76,7 @@ class FailingOrigins:
     """
 
     def __init__(self) -> None:
-        self._origins: OrderedDict[bytes, _Origin] = OrderedDict()
+        self._origins: Latest[bytes, _Origin] = Latest(MAX_FAILING)
 
     def note(self, name: bytes, url: bytes, failed: Failed, now: float) -> bool:
         """It failed for an object; whether it asked to be left alone only now."""
@@ -86,8 +86,6 @@ class FailingOrigins:
         if len(objects) < SEVERAL:
             objects.add(url)
         self._origins[name] = _Origin(failed, now, objects, None if known is None else known.probe_since)
-        while len(self._origins) > MAX_FAILING:
-            self._origins.popitem(last=False)
         return failed.refused and not (known is not None and known.failed.refused)
 
     def answered(self, name: bytes, asked: float) -> None:

@@ -234,8 +234,9 @@ async def test_threads_are_bounded_and_who_waits_for_one_is_served_then(names: N
 
 
 @asynchronous
-async def test_names_are_forgotten(names: Names, system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_names_are_forgotten(clock: ThreadedClock, system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_NAMES", 2)
+    names = Names(clock, TIMEOUT, system.getaddrinfo)
     for name in ("a.example", "b.example", "c.example", "a.example"):
         await answer(names, name)
     assert system.asked == ["a.example", "b.example", "c.example", "a.example"]
