@@ -563,7 +563,8 @@ async def test_what_can_only_be_read_is_opened_anew_every_second(index: Index, m
             raise sqlite3.OperationalError("attempt to write a readonly database")
 
     monkeypatch.setattr(database, "prepare_file", opens)
-    monkeypatch.setattr(databasefile, "rewrite", rewrites)
+    for module in (database, databasefile):
+        monkeypatch.setattr(module, "rewrite", rewrites)
     index.database.start()
     for number in (1, 2, 3):
         assert index.openings == number
