@@ -15,10 +15,9 @@ from proxycache.policy.altered import is_about_the_request
 from proxycache.policy.answers import (
     BodyExtent,
     body_extent,
-    changed_since,
     confirms,
+    contradiction,
     contradicts,
-    has_other_tag,
     length_of_part,
     outdates,
     told_length,
@@ -312,8 +311,7 @@ class Founding:
                 and known.length == representation.length
                 and known.status == representation.status
                 and known.fields.members(b"content-encoding") == representation.fields.members(b"content-encoding")
-                and not changed_since(known, representation.fields, representation.response_time)
-                and not has_other_tag(known, representation.fields)
+                and contradiction(known, representation.fields, representation.response_time) is None
             ):
                 return generation
         return None

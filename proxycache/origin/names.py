@@ -22,6 +22,8 @@ from zope.interface import implementer
 from proxycache.log import make_logger
 from proxycache.policy.latest import Latest
 
+from .crowd import Crowd
+
 KEPT_SECONDS = 5.0
 """How long an answer is good, or stands in for one that does not come, before it is asked for again."""
 
@@ -74,14 +76,7 @@ class _Name:
     good_until: float = float("-inf")
     begun: float = float("-inf")
     running: int = 0
-    waiting: list[Deferred[None]] = field(factory=list)
-
-    def tell(self) -> None:
-        """There is an answer, or none to be had."""
-        waiting, self.waiting = self.waiting, []
-        for waiter in waiting:
-            if not waiter.called:
-                waiter.callback(None)
+    waiting: Crowd = field(factory=Crowd)
 
 
 @implementer(IHostResolution)
@@ -205,5 +200,5 @@ class Names:
             known.found, known.answered = found, now
         kept = KEPT_SECONDS if self._usable(known) else KEPT_FAILURE_SECONDS
         known.good_until = max(known.good_until, now + kept) if found is None else now + kept
-        known.tell()
+        known.waiting.tell()
         self._begin_next()

@@ -17,6 +17,8 @@ from twisted.python.failure import Failure
 from proxycache.errors import OriginError
 from proxycache.policy.retrying import FAILING_SECONDS, Outage, Outages
 
+from .crowd import Crowd
+
 PROBE_PATIENCE_SECONDS = 0.5
 """How long after its beginning a connection is waited for; it may take longer, but then nobody waits for it."""
 
@@ -34,14 +36,7 @@ class _Probe:
     outage: Outage
     since: float = 0.0
     running: int = 0
-    waiting: list[Deferred[None]] = field(factory=list)
-
-    def tell(self) -> None:
-        """It is known now, one way or the other."""
-        waiting, self.waiting = self.waiting, []
-        for waiter in waiting:
-            if not waiter.called:
-                waiter.callback(None)
+    waiting: Crowd = field(factory=Crowd)
 
 
 def _host(url: bytes) -> bytes:
@@ -106,7 +101,7 @@ class Reach:
         self._outages.connected(_host(url))
         probe = self._probes.pop(_host(url), None)
         if probe is not None:
-            probe.tell()
+            probe.waiting.tell()
 
     def _begin(self, host: bytes, url: bytes, probe: _Probe) -> None:
         probe.since = self._clock.seconds()
@@ -119,6 +114,6 @@ class Reach:
                 error, now = probe.outage.error, self._clock.seconds()
                 self._outages.note(host, error, now, connected=False, certain=probe.outage.certain)
                 del self._probes[host]
-                probe.tell()
+                probe.waiting.tell()
 
         self._connect(url).addCallbacks(lambda _: self.connected(url), failed)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from .entry import Representation
-from .fields import Fields, split_list
+from .fields import Fields, media_type, split_list
 from .storing import Variant, selected_alike, variant_matches, variant_of
 
 
@@ -84,13 +84,13 @@ def excludes(request: Fields, response: Fields) -> bool:
 
     Parameters are not compared, and a weight that is none is not zero: only what is certain excludes.
     """
-    accept, media_type = request.joined(b"accept"), response.first(b"content-type")
-    return accept is not None and media_type is not None and _excludes(accept, media_type)
+    accept, content_type = request.joined(b"accept"), response.first(b"content-type")
+    return accept is not None and content_type is not None and _excludes(accept, content_type)
 
 
 @lru_cache(maxsize=1024)
-def _excludes(accept: bytes, media_type: bytes) -> bool:
-    kind = media_type.partition(b";")[0].strip(b" \t").lower()
+def _excludes(accept: bytes, content_type: bytes) -> bool:
+    kind = media_type(content_type)
     accepted: dict[bytes, bool] = {}
     for member in split_list(accept):
         name, *parameters = (each.strip(b" \t").lower() for each in member.split(b";"))

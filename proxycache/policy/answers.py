@@ -72,14 +72,25 @@ def unasked_whole(request: Fields, status: int, response: Fields, body_length: i
     """
     if status != 206 or request.first(b"range") is not None or is_foreign(request):
         return False
-    lines = response.all(b"content-range")
-    try:
-        part = parse_content_range(lines[0]) if len(lines) == 1 else None
-    except MalformedField:
-        return False
-    if not isinstance(part, ContentRange):
+    part = sole_part(response)
+    if part is None:
         return False
     return part.start == 0 and part.stop == part.length and body_length in (None, part.length)
+
+
+def sole_part(fields: Fields) -> ContentRange | None:
+    """Which bytes the one Content-Range of an answer names; None where there is not one, or it is malformed."""
+    lines = fields.all(b"content-range")
+    part = _content_range(lines[0]) if len(lines) == 1 else None
+    return part if isinstance(part, ContentRange) else None
+
+
+def _content_range(value: bytes | None) -> ContentRange | Unsatisfied | None:
+    """A Content-Range (RFC 9110, section 14.4); None for what is none."""
+    try:
+        return parse_content_range(value or b"")
+    except MalformedField:
+        return None
 
 
 def body_extent(status: int, fields: Fields, asked: RangeSpec | None, body_length: int | None) -> BodyExtent:
@@ -122,10 +133,7 @@ def body_extent(status: int, fields: Fields, asked: RangeSpec | None, body_lengt
 
 def told_length(fields: Fields) -> int | None:
     """The complete length that the Content-Range of a 416 tells (RFC 9110, section 15.5.17), or None."""
-    try:
-        told = parse_content_range(fields.first(b"content-range") or b"")
-    except MalformedField:
-        return None
+    told = _content_range(fields.first(b"content-range"))
     return told.length if isinstance(told, Unsatisfied) else None
 
 
@@ -141,7 +149,7 @@ def end_told(fields: Fields, start: int) -> BodyExtent:
     raise ObjectChanged("the object is shorter than it was")
 
 
-def changed_since(known: Versioned, fields: Fields, now: float) -> bool:
+def _changed_since(known: Versioned, fields: Fields, now: float) -> bool:
     """Whether an answer tells of a change after what we know was told, whatever its entity tag says.
 
     Some servers keep a strong tag when the file is replaced. Replicas of one version may have other dates under one
@@ -154,7 +162,16 @@ def changed_since(known: Versioned, fields: Fields, now: float) -> bool:
     return modified >= (int(known.response_time) if date is None else date)
 
 
-def has_other_tag(known: Versioned, fields: Fields) -> bool:
+def contradiction(known: Versioned, fields: Fields, now: float) -> str | None:
+    """How an answer contradicts what we know, whatever validator it bears; None where it does not."""
+    if _changed_since(known, fields, now):
+        return "the object changed at the origin, and kept its entity tag"
+    if _has_other_tag(known, fields):
+        return "the object changed at the origin, within the second of its date"
+    return None
+
+
+def _has_other_tag(known: Versioned, fields: Fields) -> bool:
     """Whether an answer bears another tag than that which stands, a weak one, beside the date that binds a version.
 
     Compared byte for byte.
@@ -181,10 +198,9 @@ def check_version(known: Versioned, status: int, fields: Fields, extent: BodyExt
     """
     if fields.members(b"content-encoding") != known.fields.members(b"content-encoding"):
         raise InvalidAnswer("the same version in another encoding")
-    if changed_since(known, fields, response_time):
-        raise ObjectChanged("the object changed at the origin, and kept its entity tag")
-    if has_other_tag(known, fields):
-        raise ObjectChanged("the object changed at the origin, within the second of its date")
+    why = contradiction(known, fields, response_time)
+    if why is not None:
+        raise ObjectChanged(why)
     if known.validator is not None:
         theirs = strong_validator(fields, response_time)
         modified = fields.first(b"last-modified") if known.validator.is_date else None
@@ -228,7 +244,7 @@ def contradicts(known: Versioned, fields: Fields, now: float) -> bool:
 
     Its entity tag is another one, or, where not both have one, its Last-Modified is; or it tells of a change since.
     """
-    if changed_since(known, fields, now):
+    if _changed_since(known, fields, now):
         return True
     mine, theirs = (parse_etag(each.first(b"etag")) for each in (known.fields, fields))
     if mine is not None and theirs is not None:
@@ -305,8 +321,5 @@ def _denies(known: Representation, request: Fields, now: float) -> bool:
 
 def length_of_part(fields: Fields) -> int | None:
     """The complete length that the Content-Range of a 206 tells, or None."""
-    try:
-        part = parse_content_range(fields.first(b"content-range") or b"")
-    except MalformedField:
-        return None
+    part = _content_range(fields.first(b"content-range"))
     return part.length if isinstance(part, ContentRange) else None

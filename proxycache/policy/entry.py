@@ -73,8 +73,15 @@ class Representation:
 
     def _lasting(self) -> Representation:
         fields = self.fields.without({b"date", b"age"})
-        then = evolve(self, source_url=b"", request_time=0.0, response_time=0.0, fields=fields, useful_until=None)
-        return evolve(then, sent_for=())
+        return evolve(
+            self,
+            source_url=b"",
+            request_time=0.0,
+            response_time=0.0,
+            fields=fields,
+            useful_until=None,
+            sent_for=(),
+        )
 
 
 @frozen

@@ -115,6 +115,11 @@ def is_token(value: bytes) -> bool:
     return _TOKEN.match(value) is not None
 
 
+def media_type(content_type: bytes) -> bytes:
+    """The type that a Content-Type names, in lower case and without its parameters (RFC 9110, section 8.3.1)."""
+    return content_type.partition(b";")[0].strip(b" \t").lower()
+
+
 def unquoted(value: bytes) -> bytes:
     """The text of a quoted-string (RFC 9110, section 5.6.4); another value as it is."""
     if len(value) >= 2 and value.startswith(b'"') and value.endswith(b'"'):

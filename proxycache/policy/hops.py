@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 
 from attrs import frozen
 
+from .cookies import SET_COOKIE
 from .fields import HOP_BY_HOP, Fields, Line
 from .integrity import is_message_digest
 from .origins import OriginPolicy, same_host
@@ -89,11 +90,7 @@ def with_hop_fields(response: Fields, hops: Sequence[Hop], origin: OriginPolicy)
         return response
     names = (*ABOUT_THE_OBJECT, *origin.keep_hop_fields)
     cookies = [
-        line
-        for hop in hops
-        if same_host(hop.url, origin.url)
-        for line in hop.fields
-        if line[0].lower() == b"set-cookie"
+        line for hop in hops if same_host(hop.url, origin.url) for line in hop.fields if line[0].lower() == SET_COOKIE
     ]
     lines = [*cookies, *response]
     for hop in reversed(hops):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from email.utils import formatdate
 
 from .cookies import SetCookie, refuses
-from .fields import Fields, parse_directives
+from .fields import Fields, media_type, parse_directives
 from .freshness import HEURISTIC_STATUSES, Ttls, explicit_lifetime, response_directives
 from .integrity import without_message_digests
 from .validators import parse_etag
@@ -112,11 +112,6 @@ def dated(response: Fields, when: float) -> Fields:
     return response.adding((b"Date", formatdate(when, usegmt=True).encode("ascii")))
 
 
-def _media_type(fields: Fields) -> bytes:
-    """Without its parameters."""
-    return (fields.first(b"content-type") or b"").partition(b";")[0].strip().lower()
-
-
 def renewed_fields(stored: Fields, newer: Fields) -> Fields:
     """The fields of a stored response after a 304 renewed it (RFC 9111, sections 3.2 and 4.3.4).
 
@@ -124,7 +119,8 @@ def renewed_fields(stored: Fields, newer: Fields) -> Fields:
     is no news of the object: some servers give a 304 the type of their error pages.
     """
     lasting = without_message_digests(storable_fields(304, newer).without(OF_THE_BYTES))
-    if _media_type(lasting) != _media_type(stored):
+    types = [media_type(fields.first(b"content-type") or b"") for fields in (lasting, stored)]
+    if types[0] != types[1]:
         lasting = lasting.without({b"content-type"})
     return stored.without({b"age"}).updated(lasting)
 

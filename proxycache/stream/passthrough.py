@@ -19,7 +19,7 @@ from proxycache.errors import (
 )
 from proxycache.interfaces import IBodyReceiver, IOrigin, IOriginResponse, OriginRequest, Priority
 from proxycache.policy.altered import refuses_condition
-from proxycache.policy.answers import BodyExtent, Versioned, body_extent, changed_since, end_told, has_other_tag
+from proxycache.policy.answers import BodyExtent, Versioned, body_extent, contradiction, end_told
 from proxycache.policy.byterange import RangeSpec, format_range
 from proxycache.policy.failing import status_error
 from proxycache.policy.redirects import REDIRECT_STATUSES
@@ -275,9 +275,8 @@ class PassthroughProducer:
         if response.fields.members(b"content-encoding") != self._version.fields.members(b"content-encoding"):
             raise InvalidAnswer("the same version in another encoding")
         theirs = binding_validator(response.fields, extent.length, response.response_time)
-        changed = changed_since(self._version, response.fields, response.response_time)
-        other = changed or has_other_tag(self._version, response.fields)
-        if self._validator is None or theirs != self._validator or other:
+        other = theirs != self._validator or contradiction(self._version, response.fields, response.response_time)
+        if self._validator is None or other:
             raise ObjectChanged("the object changed at the origin")
         if extent.length is None and response.status == 206:
             raise InvalidAnswer("a part that does not tell the complete length")

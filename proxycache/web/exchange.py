@@ -130,8 +130,12 @@ class Exchange:
     def upstream(self, target: ObjectTarget) -> OriginRequest:
         """The GET to the origin on this client's behalf, without range and preconditions."""
         fields = forwarded_fields(self.fields, self.serving.pseudonym, underscores=target.origin.underscores)
-        exact = target.goes_as_it_came(self.as_it_came)
+        exact = self.is_exact(target)
         return OriginRequest(target.origin, target.source_url, "GET", fields, exact=exact, client=self.client)
+
+    def is_exact(self, target: ObjectTarget) -> bool:
+        """Whether the origin gets this client's request as he made it, and no other on his behalf."""
+        return target.goes_as_it_came(self.as_it_came)
 
     # Streams
 

@@ -42,7 +42,7 @@ class FromCache:
         """
         representation, fields = generation.representation, self._exchange.fields
         alone = forbidden(representation.status, fields, representation.fields) if is_personal(fields) else None
-        if alone is None and self._exchange.upstream(target).exact:
+        if alone is None and self._exchange.is_exact(target):
             alone = AS_IT_CAME
         if alone is None and self._comes_apart(target):
             alone = "object-changes"

@@ -9,11 +9,10 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from proxycache.errors import MalformedField, OriginError
+from proxycache.errors import OriginError
 from proxycache.interfaces import IOriginResponse, OriginRequest, Priority
 from proxycache.log import make_logger
-from proxycache.policy.answers import BodyExtent, Version
-from proxycache.policy.byterange import ContentRange, parse_content_range
+from proxycache.policy.answers import BodyExtent, Version, sole_part
 from proxycache.policy.cachestatus import CacheStatus
 from proxycache.policy.fields import parse_content_length
 from proxycache.policy.foreign import is_azure, is_foreign
@@ -242,12 +241,7 @@ def _start_and_length(response: IOriginResponse) -> tuple[int | None, int | None
     """Where the body of a response starts in the object, None where that is not certain, and the complete length."""
     if response.status == 200:
         return 0, response.body_length
-    lines = response.fields.all(b"content-range")
-    if response.status == 206 and len(lines) == 1:
-        try:
-            part = parse_content_range(lines[0])
-        except MalformedField:
-            return None, None
-        if isinstance(part, ContentRange) and response.body_length == part.stop - part.start:
-            return part.start, part.length
+    part = sole_part(response.fields) if response.status == 206 else None
+    if part is not None and response.body_length == part.stop - part.start:
+        return part.start, part.length
     return None, None
